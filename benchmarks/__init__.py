@@ -1,0 +1,1 @@
+"""Speed, as interleaved ratios from one run: `make bench`."""

@@ -1,0 +1,3 @@
+"""The commands: each file turns words into one call of the library."""
+
+from atrous.cli.main import main as main

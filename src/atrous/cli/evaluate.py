@@ -1,0 +1,65 @@
+"""`atrous evaluate`: how good a model is on labelled images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import arg
+
+from atrous.cli.console import plain, progress, results
+from atrous.cli.options import Classes, Data, Device, Ignore, Model
+
+if TYPE_CHECKING:
+    from atrous.evaluate import Evaluation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Score a model on a labelled split: mIoU and more, from one confusion matrix.
+
+    Example: atrous evaluate --model camvid-lite0 --data camvid --split val
+    """
+
+    data: Data
+    model: Model = "camvid-lite0"
+    split: Annotated[str, arg(metavar="NAME", help="Which images: train, val or test.")] = "val"
+    classes: Classes = ()
+    ignore: Ignore = ()
+    out: Annotated[Path, arg(metavar="DIR", help="Folder for the results.")] = Path("evaluation")
+    device: Device = "auto"
+
+    def run(self) -> None:
+        """Evaluate, show the scores, and write them and the confusion matrix."""
+        from atrous.data import open_dataset
+        from atrous.evaluate import evaluate
+        from atrous.evaluate.table import score_table
+        from atrous.weights import load_model
+
+        dataset = open_dataset(self.data, self.split, classes=self.classes, ignore=self.ignore)
+        model = load_model(self.model)
+        with progress("evaluate", len(dataset)) as advance:
+            evaluation = evaluate(model, dataset, device=self.device, on_image=lambda *_: advance())
+        console = results()
+        console.print(f"{plain(dataset.name)}, {self.split}: {evaluation.images} images\n")
+        console.print(score_table(evaluation))
+        written = self._write(evaluation)
+        console.print(f"\nwrote {' and '.join(map(plain, written))}", soft_wrap=True)
+
+    def _write(self, evaluation: "Evaluation") -> tuple[Path, Path]:
+        """Write the scores and the picture; return their paths."""
+        from atrous.evaluate.picture import draw_confusion
+        from atrous.files import write_atomically, write_json
+
+        facts = {"model": self.model, "data": self.data, "split": self.split}
+        picture = draw_confusion(
+            evaluation.matrix,
+            evaluation.classes,
+            evaluation.palette,
+            title=f"{Path(self.model).name} on {evaluation.dataset}, {self.split}",
+        )
+        return (
+            write_json(self.out / "evaluation.json", facts | evaluation.to_json()),
+            write_atomically(
+                self.out / "confusion-matrix.png", lambda file: picture.save(file, "PNG")
+            ),
+        )

@@ -1,0 +1,31 @@
+"""Options that several commands share, described once."""
+
+from typing import Annotated
+
+from tyro.conf import arg
+
+Model = Annotated[
+    str, arg(metavar="NAME|FILE", help="A model that `atrous models` lists, or a model file.")
+]
+Data = Annotated[
+    str,
+    arg(metavar="DIR|NAME", help="Folder with images/ and masks/, or the made-up set 'shapes'."),
+]
+Classes = Annotated[
+    tuple[str, ...],
+    arg(
+        metavar="CLASS...",
+        help="Classes of a folder without dataset.yaml: NAME, NAME=VALUE or NAME=VALUE#RRGGBB.",
+        help_behavior_hint="(default: those of dataset.yaml)",
+    ),
+]
+Ignore = Annotated[
+    tuple[int, ...],
+    arg(
+        metavar="VALUE...",
+        help="Mask values that belong to no class.",
+        help_behavior_hint="(default: those of dataset.yaml)",
+    ),
+]
+Device = Annotated[str, arg(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")]
+Flag = Annotated[bool, arg(help_behavior_hint="")]

@@ -1,0 +1,131 @@
+"""`atrous train`: from images and masks to a model file."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import UseAppendAction, arg
+
+from atrous.cli.console import messages, plain, results
+from atrous.cli.options import Classes, Device, Flag, Ignore
+from atrous.errors import UsageError
+
+if TYPE_CHECKING:
+    from atrous.evaluate import Evaluation
+    from atrous.recipe import Recipe
+    from atrous.train import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a model, and leave a run directory with `best.safetensors` in it.
+
+    Ctrl-C saves and says how to go on.
+
+    Example: atrous train --data my-photos --set train.epochs=40 --out runs/first
+    """
+
+    data: Annotated[
+        str | None,
+        arg(
+            metavar="DIR|NAME",
+            help="Folder with images/ and masks/, or the made-up set 'shapes'.",
+            help_behavior_hint="(default: the recipe's)",
+        ),
+    ] = None
+    recipe: Annotated[str, arg(metavar="NAME|FILE", help="A shipped recipe, or a YAML file.")] = (
+        "default"
+    )
+    set: Annotated[
+        UseAppendAction[tuple[str, ...]],
+        arg(
+            metavar="KEY=VALUE",
+            help="Change one value of the recipe, as in train.max_steps=60; may be repeated.",
+            help_behavior_hint="",
+        ),
+    ] = ()
+    out: Annotated[
+        Path | None,
+        arg(
+            metavar="RUN",
+            help="The run directory.",
+            help_behavior_hint="(default: runs/ and the recipe's name)",
+        ),
+    ] = None
+    resume: Annotated[Flag, arg(help="Go on with the run in --out.")] = False
+    classes: Classes = ()
+    ignore: Ignore = ()
+    device: Device = "auto"
+
+    def run(self) -> None:
+        """Train, and say what came of it."""
+        # Where data workers share the cores, threads that spin while they wait cost tenfold; it is
+        # read when torch is loaded.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        from atrous.train import train
+        from atrous.train.progress import ConsoleProgress
+        from atrous.train.run_directory import unused_folder
+
+        if self.resume:
+            recipe, folder = None, self._run_to_resume()
+        else:
+            recipe = self._read_recipe()
+            folder = self.out or unused_folder(Path("runs"), recipe.name)
+        console = messages()
+        console.print(f"run directory: {plain(folder)}", soft_wrap=True)
+        outcome = train(recipe, folder, resume=self.resume, progress=ConsoleProgress(console))
+        if outcome.evaluation is None:
+            self._say_how_to_go_on(outcome)
+            raise SystemExit(128 + (outcome.stopped_by or 0))
+        self._say_what_was_reached(outcome, outcome.evaluation)
+
+    def _run_to_resume(self) -> Path:
+        """Return the run directory; what belongs to its recipe cannot be said again."""
+        if self.out is None:
+            raise UsageError("--resume needs the run: atrous train --resume --out RUN")
+        if self.data or self.set or self.classes or self.ignore:
+            raise UsageError(
+                f"{self.out}: a resumed run keeps its recipe; leave out --data, --set, --classes "
+                "and --ignore, or start another run"
+            )
+        return self.out
+
+    def _read_recipe(self) -> "Recipe":
+        """Return the recipe, with what the command line says laid over it."""
+        from atrous.recipe import load_recipe
+
+        recipe = load_recipe(self.recipe, self.set)
+        data = {
+            "source": self.data or recipe.data.source,
+            "classes": self.classes or recipe.data.classes,
+            "ignore": self.ignore or recipe.data.ignore,
+        }
+        if not data["source"]:
+            raise UsageError("no data set is named; give --data DIR, or --data shapes for a try")
+        train = {"device": self.device} if self.device != "auto" else {}
+        return recipe.model_copy(
+            update={
+                "data": recipe.data.model_copy(update=data),
+                "train": recipe.train.model_copy(update=train),
+            }
+        )
+
+    def _say_how_to_go_on(self, outcome: "Outcome") -> None:
+        results().print(
+            f"stopped and saved at step {outcome.step} of {outcome.total_steps}; go on with:\n"
+            f"  atrous train --resume --out {plain(outcome.folder)}",
+            soft_wrap=True,
+        )
+
+    def _say_what_was_reached(self, outcome: "Outcome", evaluation: "Evaluation") -> None:
+        from atrous.evaluate.table import score_table
+
+        console = results()
+        console.print("\nThe best weights, as stored, on the validation images:\n")
+        console.print(score_table(evaluation))
+        console.print(
+            f"\nwrote {plain(outcome.model_file)}; try it:\n"
+            f"  atrous predict PHOTO --model {plain(outcome.model_file)}",
+            soft_wrap=True,
+        )

@@ -1,0 +1,1 @@
+"""Operations that deserve a fast path, each with its plain reference."""

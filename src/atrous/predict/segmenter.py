@@ -1,0 +1,125 @@
+"""The one line of Python: a model by its name, and pictures of any kind."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from atrous.data.images import read_image
+from atrous.devices import pick_device
+from atrous.errors import DataError, UsageError
+from atrous.models import SegmentationModel
+from atrous.predict.label_image import label_image
+from atrous.predict.segmentation import Segmentation
+from atrous.weights import load_model
+
+ENGINES = ("auto", "torch")
+
+Photo = str | Path | Image.Image | np.ndarray
+
+_EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+
+
+class Segmenter:
+    """Segment photographs of any size with one model.
+
+    Args:
+        model: A name that `atrous models` lists, a model file, or a network. A network is moved
+            to the device, and left in the mode it has.
+        device: `auto` (the best there is), `cpu`, `cuda`, `cuda:1` or `mps`.
+        engine: What computes the network: `auto` or `torch`.
+
+    Raises:
+        UsageError: The model's name, the device or the engine is unknown.
+        DataError: The model file is missing, or is none.
+
+    Example:
+        >>> segmenter = Segmenter("camvid-lite0", device="cpu")
+        >>> segmenter(np.zeros((120, 160, 3), dtype=np.uint8)).labels.shape
+        (120, 160)
+    """
+
+    def __init__(
+        self,
+        model: str | Path | SegmentationModel,
+        *,
+        device: str = "auto",
+        engine: str = "auto",
+    ) -> None:
+        if engine not in ENGINES:
+            raise UsageError(f"engine {engine!r} is unknown; use {' or '.join(ENGINES)}")
+        target = pick_device(device)
+        network = model if isinstance(model, SegmentationModel) else load_model(model)
+        # Pictures come with their channels last; convolutions then need not reorder anything.
+        self.model = network.to(target).to(memory_format=torch.channels_last)
+
+    @overload
+    def __call__(self, photo: Photo) -> Segmentation: ...
+    @overload
+    def __call__(self, photo: Sequence[Photo]) -> list[Segmentation]: ...
+    def __call__(self, photo: Photo | Sequence[Photo]) -> Segmentation | list[Segmentation]:
+        """Segment one photograph, or each of a list.
+
+        Args:
+            photo: A file, a PIL image, an (H, W, 3) uint8 RGB array, or a list of these. Files
+                and PIL images are turned upright as their EXIF orientation says.
+
+        Returns:
+            One result as large as the upright photograph, or a list of them.
+
+        Raises:
+            UsageError: Not a picture, or an array of another shape or type.
+            DataError: The file is missing, or is not a whole picture.
+        """
+        if isinstance(photo, list | tuple):
+            return [self._segment(one) for one in photo]
+        return self._segment(photo)
+
+    def _segment(self, photo: object) -> Segmentation:
+        image = _pixels(photo)
+        labels = label_image(self.model, image).cpu().numpy()
+        return Segmentation(image, labels, self.model.classes, self.model.palette)
+
+
+def _pixels(photo: object) -> np.ndarray:
+    """Return the picture as (H, W, 3) uint8 RGB, upright."""
+    if isinstance(photo, str | Path):
+        return read_image(photo)
+    if isinstance(photo, Image.Image):
+        return _check_array(_pixels_of_image(photo))
+    if isinstance(photo, np.ndarray):
+        return _check_array(photo)
+    raise UsageError(
+        f"expected a file name, a PIL image or an (H, W, 3) uint8 array, got {type(photo).__name__}"
+    )
+
+
+def _pixels_of_image(image: Image.Image) -> np.ndarray:
+    if image.mode not in _EIGHT_BIT_MODES:
+        raise UsageError(
+            f"a PIL image of 8 bits per channel was expected, got mode {image.mode!r}; "
+            "scale its values to 0..255 first, or give the name of its file"
+        )
+    try:
+        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        name = getattr(image, "filename", "") or "image"
+        raise DataError(f"{name}: is truncated or corrupt ({error}); fetch it anew") from error
+
+
+def _check_array(array: np.ndarray) -> np.ndarray:
+    if array.dtype != np.uint8:
+        raise UsageError(
+            f"expected an array of uint8 values 0 to 255, got {array.dtype}; "
+            "for values 0 to 1 use (255 * array).round().astype('uint8')"
+        )
+    if array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
+        raise UsageError(
+            f"expected an (H, W, 3) RGB array, got shape {array.shape}; for grey pictures use "
+            "np.stack([array] * 3, axis=-1), for several pictures a list, for (3, H, W) "
+            "array.transpose(1, 2, 0)"
+        )
+    return array

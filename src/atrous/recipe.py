@@ -1,0 +1,240 @@
+"""The recipe: everything that decides a training, in one YAML file with five sections.
+
+A recipe is data. Names in it are looked up in atrous's own tables and never imported; a key that
+is not known is refused, with the nearest one that is.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from atrous.errors import RecipeError, explain
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of a recipe: complete, immutable, and without unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ModelSection(Section):
+    """Which network is trained; the keywords of `atrous.create_model`."""
+
+    architecture: str = "deeplabv3plus"
+    backbone: str = "efficientnet_lite0"
+    output_stride: Literal[4, 8, 16, 32] = 16
+    rates: tuple[PositiveInt, ...] | None = None
+    separable: bool = True
+    separable_decoder: bool | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    pretrained_backbone: bool = True
+
+
+class DataSection(Section):
+    """Which images are seen, and how each is changed before it is."""
+
+    source: str = ""
+    """A folder, or the name of a data set; `--data` of the command line."""
+    classes: tuple[str, ...] = ()
+    """For a folder without dataset.yaml: NAME, NAME=VALUE or NAME=VALUE#RRGGBB each."""
+    ignore: tuple[NonNegativeInt, ...] = ()
+    """Mask values that count for nothing, for a folder without dataset.yaml."""
+    train_split: str = "train"
+    val_split: str = "val"
+    size: tuple[PositiveInt, PositiveInt] | None = None
+    """Rows and columns of the images, for data sets that are made on the fly."""
+    crop_size: tuple[PositiveInt, PositiveInt] | None = None
+    """Rows and columns of a training crop; by default each batch is at the first image's size."""
+    scale: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
+    flip: Fraction = 0.5
+    brightness: NonNegativeFloat = 0.3
+    contrast: NonNegativeFloat = 0.3
+    saturation: NonNegativeFloat = 0.3
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    workers: NonNegativeInt = 1
+    """Processes that read and change images beside the one that trains."""
+
+
+class OptimSection(Section):
+    """How the weights follow the gradients."""
+
+    name: Literal["sgd", "adamw"] = "adamw"
+    lr: PositiveFloat = 5e-4
+    """Learning rate of the backbone at its highest."""
+    head_lr_multiplier: PositiveFloat = 1.0
+    """What the learning rate of all other layers is multiplied by."""
+    momentum: Fraction = 0.9
+    weight_decay: NonNegativeFloat = 0.01
+    schedule: Literal["poly", "cosine"] = "poly"
+    power: PositiveFloat = 0.9
+    """Exponent of the poly schedule."""
+    warmup_steps: NonNegativeInt = 0
+    clip_norm: PositiveFloat | None = None
+    """Longest gradient that is followed; longer ones are shortened to it."""
+
+
+class TrainSection(Section):
+    """How long, on what, and what is written when."""
+
+    epochs: PositiveFloat | None = None
+    max_steps: PositiveInt | None = None
+    batch_size: PositiveInt = 8
+    seed: NonNegativeInt = 0
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """bf16 runs the network in bfloat16 autocast; auto takes it where the processor has it."""
+    class_weights: Literal["none", "log-frequency", "median-frequency"] | tuple[float, ...] = "none"
+    """Weights of the classes in the loss, counted on the training masks or given one by one."""
+    validate_every: PositiveFloat = 1.0
+    """Epochs between two validations; the last step always has one."""
+    checkpoint_every: PositiveInt = 500
+    """Steps between two checkpoints; validations have one too."""
+    keep_checkpoints: PositiveInt = 3
+    previews: NonNegativeInt = 4
+    """Validation images of which a picture (photo, truth, prediction) is written."""
+    weights_dtype: Literal["float32", "float16"] = "float32"
+    """How best.safetensors stores its weights."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "TrainSection":
+        if (self.epochs is None) == (self.max_steps is None):
+            raise ValueError("give one of epochs and max_steps")
+        return self
+
+
+class Recipe(Section):
+    """A whole recipe.
+
+    Example:
+        >>> load_recipe("shapes-quick").model.architecture
+        'deeplabv3plus'
+    """
+
+    name: str = "custom"
+    license: str = ""
+    """What one may do with the weights that this training makes."""
+    model: ModelSection = ModelSection()
+    data: DataSection = DataSection()
+    optim: OptimSection = OptimSection()
+    train: TrainSection = TrainSection(epochs=20)
+
+    def to_yaml(self) -> str:
+        """Return the recipe with every value filled in, as YAML that `load_recipe` reads."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with atrous."""
+    return sorted(file.name.removesuffix(".yaml") for file in _shipped() if _is_recipe(file.name))
+
+
+def load_recipe(source: str | Path, settings: Iterable[str] = ()) -> Recipe:
+    """Read a recipe, by its name or from its file, and change single values.
+
+    Args:
+        source: A name that `recipe_names` lists, or a YAML file.
+        settings: Changes such as `train.max_steps=60`; the value is YAML.
+
+    Raises:
+        RecipeError: No such recipe, unknown key, or a value out of range.
+    """
+    label, text = _find(source)
+    values = _parse(label, text)
+    for setting in settings:
+        _set(values, setting)
+    return _validate(label, values)
+
+
+def _shipped() -> Iterable[Any]:
+    return (resources.files("atrous") / "recipes").iterdir()
+
+
+def _is_recipe(name: str) -> bool:
+    return name.endswith(".yaml")
+
+
+def _find(source: str | Path) -> tuple[str, str]:
+    """Return what to call the recipe in messages, and its text."""
+    path = Path(source)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        try:
+            return str(path), path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path}: cannot be read as a recipe ({error})") from error
+    for file in _shipped():
+        if file.name == f"{source}.yaml":
+            return f"recipe {source}", file.read_text(encoding="utf-8")
+    near = difflib.get_close_matches(str(source), recipe_names(), n=1) or recipe_names()
+    raise RecipeError(f"recipe {str(source)!r} is no file and no name; use {' or '.join(near)}")
+
+
+def _parse(label: str, text: str) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{label}: not YAML: {' '.join(str(error).split())}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise RecipeError(f"{label}: expected sections such as model: and train:, got {values!r}")
+    return values
+
+
+def _set(values: dict[str, Any], setting: str) -> None:
+    """Carry one `section.key=value` into `values`."""
+    where, equals, text = setting.partition("=")
+    section, dot, key = where.strip().partition(".")
+    if not equals or (not dot and section not in Recipe.model_fields):
+        raise RecipeError(f"--set {setting}: expected section.key=value, as in train.max_steps=60")
+    value = _parse(f"--set {setting}", f"value: {text}")["value"]
+    if not dot:
+        values[section] = value
+        return
+    target = values.setdefault(section, {})
+    if key == "max_steps":
+        target.pop("epochs", None)  # a recipe has one length: the last that was said
+    elif key == "epochs":
+        target.pop("max_steps", None)
+    target[key] = value
+
+
+def _validate(label: str, values: Mapping[str, Any]) -> Recipe:
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] == "extra_forbidden":
+            raise RecipeError(f"{label}: {_unknown_key(first['loc'])}") from error
+        raise RecipeError(f"{label}: {explain(error)}") from error
+
+
+def _unknown_key(location: tuple[int | str, ...]) -> str:
+    *sections, key = map(str, location)
+    known = _known_keys(sections)
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {'.'.join([*sections, near[0]])}?" if near else f"use {', '.join(known)}"
+    return f"unknown key {'.'.join([*sections, key])}; {hint}"
+
+
+def _known_keys(sections: list[str]) -> list[str]:
+    level: Any = Recipe
+    for section in sections:
+        level = level.model_fields[section].annotation
+    return list(level.model_fields)

@@ -1,0 +1,90 @@
+"""Batches of augmented samples, read by worker processes, from any step of a run on."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import Dataset as TorchDataset
+
+from atrous.data import Dataset
+from atrous.data.order import EndlessOrder
+from atrous.data.transforms import Augmentation, TrainingSamples
+from atrous.errors import AtrousError
+from atrous.recipe import DataSection, TrainSection
+
+
+def batches(
+    dataset: Dataset,
+    data: DataSection,
+    settings: TrainSection,
+    *,
+    first_step: int,
+    total_steps: int,
+    pin_memory: bool = False,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the batches of the steps from `first_step` to before `total_steps`.
+
+    Batch s holds samples s * B to (s + 1) * B - 1 of the run's endless stream, so that it is the
+    same whether or not the batches before it were drawn.
+
+    Yields:
+        Images (B, 3, h, w) uint8 and labels (B, h, w) uint8.
+
+    Raises:
+        DataError: A sample is not what it should be; the message names its file.
+    """
+    height, width, _ = dataset[0].image.shape
+    augmentation = Augmentation(
+        crop_size=data.crop_size or (height, width),
+        scale=data.scale,
+        flip=data.flip,
+        brightness=data.brightness,
+        contrast=data.contrast,
+        saturation=data.saturation,
+        hue=data.hue,
+    )
+    order = EndlessOrder(
+        len(dataset),
+        seed=settings.seed,
+        start=first_step * settings.batch_size,
+        stop=total_steps * settings.batch_size,
+    )
+    loader = DataLoader(
+        _ErrorsAsValues(TrainingSamples(dataset, augmentation, seed=settings.seed)),
+        batch_size=settings.batch_size,
+        sampler=order,  # pyright: ignore[reportArgumentType], it yields (epoch, index)
+        num_workers=data.workers,
+        collate_fn=_collate,
+        worker_init_fn=_leave_signals_to_the_trainer,
+        pin_memory=pin_memory,
+    )
+    for batch in loader:
+        if isinstance(batch, AtrousError):
+            raise batch
+        yield batch
+
+
+class _ErrorsAsValues(TorchDataset[Any]):
+    """Hands errors over as values: raised in a worker, torch would wrap them in a traceback."""
+
+    def __init__(self, samples: TrainingSamples) -> None:
+        self.samples = samples
+
+    def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, Tensor] | AtrousError:
+        try:
+            return self.samples[index]
+        except AtrousError as error:
+            return error
+
+
+def _leave_signals_to_the_trainer(worker: int) -> None:
+    """Keep a worker alive when Ctrl-C or SIGTERM reaches the whole process group."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _collate(samples: Sequence[Any]) -> Any:
+    errors = (sample for sample in samples if isinstance(sample, AtrousError))
+    return next(errors, None) or tuple(default_collate(list(samples)))

@@ -1,0 +1,47 @@
+"""The run directory: where a training keeps its recipe, numbers, checkpoints and best weights."""
+
+from pathlib import Path
+
+from atrous.errors import DataError, UsageError
+from atrous.files import write_text
+from atrous.recipe import Recipe, load_recipe
+
+RECIPE = "recipe.yaml"
+CHECKPOINTS = "checkpoints"
+PREVIEWS = "preview"
+BEST = "best.safetensors"
+
+
+def refuse_existing_run(folder: Path) -> None:
+    """Make sure that no run lies in `folder`.
+
+    Raises:
+        UsageError: One does.
+    """
+    if (folder / CHECKPOINTS).exists():
+        raise UsageError(f"{folder}: holds a run already; add --resume, or choose another --out")
+
+
+def keep_recipe(folder: Path, recipe: Recipe) -> None:
+    """Make the run directory, with the resolved recipe in it."""
+    write_text(folder / RECIPE, recipe.to_yaml())
+
+
+def resume_run(folder: Path) -> Recipe:
+    """Return the recipe of the run in `folder`.
+
+    Raises:
+        DataError: No run was started there.
+    """
+    if not (folder / RECIPE).is_file():
+        raise DataError(f"{folder}: no run to resume (no {RECIPE}); start without --resume")
+    return load_recipe(folder / RECIPE)
+
+
+def unused_folder(parent: Path, name: str) -> Path:
+    """Return `parent/name`, or the first of `parent/name-2`, `-3`, … that does not exist."""
+    folder, number = parent / name, 1
+    while folder.exists():
+        number += 1
+        folder = parent / f"{name}-{number}"
+    return folder

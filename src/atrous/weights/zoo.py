@@ -1,0 +1,115 @@
+"""The models that have a name, and their cards."""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from atrous.errors import UsageError
+from atrous.models import SegmentationModel
+from atrous.weights.model_file import ModelFacts, read_facts, read_model
+
+_EMBEDDED = Path(__file__).parent / "embedded"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model that can be loaded by its name.
+
+    Attributes:
+        name: What `load_model` and `--model` take.
+        file: Its model file.
+        facts: What the file says of itself.
+    """
+
+    name: str
+    file: Path
+    facts: ModelFacts
+
+    @property
+    def bytes(self) -> int:
+        """Size of the file."""
+        return self.file.stat().st_size
+
+    @property
+    def summary(self) -> str:
+        """Architecture, backbone and output stride in one line."""
+        model = self.facts.model
+        return (
+            f"{model.architecture}, {model.backbone}, output stride {model.output_stride}, "
+            f"{model.num_classes} classes"
+        )
+
+
+def available() -> list[Entry]:
+    """Return the models that come with atrous."""
+    files = sorted(_EMBEDDED.glob("*.safetensors"))
+    return [Entry(file.stem, file, read_facts(file)) for file in files]
+
+
+def find(name: str) -> Entry:
+    """Return the entry called `name`.
+
+    Raises:
+        UsageError: There is none; the message names the nearest.
+    """
+    entries = {entry.name: entry for entry in available()}
+    if name not in entries:
+        near = difflib.get_close_matches(name, entries, n=1) or sorted(entries)
+        hint = f"did you mean {' or '.join(near)}?" if near else "give a .safetensors file"
+        raise UsageError(f"model {name!r} is neither a file nor a known name; {hint}")
+    return entries[name]
+
+
+def load_model(source: str | Path) -> SegmentationModel:
+    """Return a model in eval mode, by its name or from its file.
+
+    Args:
+        source: A name that `atrous models` lists, or a `.safetensors` file that atrous wrote.
+
+    Raises:
+        UsageError: No model has this name.
+        DataError: The file is missing, is no model file, or was altered.
+
+    Example:
+        >>> load_model("camvid-lite0").classes[:3]
+        ('Sky', 'Building', 'Pole')
+    """
+    text = str(source)
+    if isinstance(source, Path) or text.endswith(".safetensors") or Path(text).is_file():
+        return read_model(source)
+    return read_model(find(text).file)
+
+
+def card(name: str) -> str:
+    """Return the model card of `name`: Markdown, with the figures that the model file states."""
+    entry = find(name)
+    facts = entry.facts
+    prose = entry.file.with_suffix(".md").read_text(encoding="utf-8")
+    per_class = "\n".join(
+        f"| {label} | {_percent(iou)} |"
+        for label, iou in facts.training.get("class_iou", {}).items()
+    )
+    fields = {
+        "classes": ", ".join(facts.classes),
+        "summary": entry.summary,
+        "megabytes": f"{entry.bytes / 1e6:.1f}",
+        "license": facts.license,
+        "sha256": facts.sha256,
+        "class_iou": f"| class | IoU % |\n|---|---:|\n{per_class}",
+        **{key: _shown(key, value) for key, value in facts.training.items() if key != "class_iou"},
+    }
+    for key, value in fields.items():
+        prose = prose.replace(f"{{{key}}}", value)
+    return prose
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if value is None else f"{100 * value:.2f}"
+
+
+def _shown(key: str, value: object) -> str:
+    if value is None:
+        return "n/a"
+    if not isinstance(value, float):
+        return str(value)
+    return f"{_percent(value)} %" if key.endswith(("iou", "accuracy")) else str(round(value, 4))

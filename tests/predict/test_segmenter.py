@@ -1,0 +1,104 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from atrous.errors import DataError, UsageError
+from atrous.models import create_model
+from atrous.predict import Segmenter
+from atrous.weights import save_model
+
+
+def test_a_file_an_image_and_an_array_give_the_same(segmenter, photo, labels, tmp_path):
+    path = tmp_path / "photo.png"
+    Image.fromarray(photo).save(path)
+    for source in (path, str(path), Image.fromarray(photo), photo):
+        found = segmenter(source)
+        assert np.array_equal(found.labels, labels)
+        assert np.array_equal(found.image, photo)
+        assert found.classes == ("red", "green", "blue")
+        assert found.palette == ((200, 0, 0), (0, 200, 0), (0, 0, 200))
+
+
+def test_a_list_gives_a_list_whatever_the_sizes(segmenter, photo):
+    found = segmenter([photo, photo[:2], Image.fromarray(photo[:, :3])])
+    assert [one.labels.shape for one in found] == [(4, 6), (2, 6), (4, 3)]
+    assert segmenter([]) == []
+
+
+@pytest.mark.parametrize("door", ["file", "image"])
+def test_the_result_is_upright_as_exif_says(segmenter, photo, labels, tmp_path, door):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn clockwise to see it upright
+    path = tmp_path / "photo.png"
+    Image.fromarray(photo).save(path, exif=exif)
+    source = path if door == "file" else Image.open(path)
+    assert np.array_equal(segmenter(source).labels, np.rot90(labels, -1))
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1"])
+def test_images_of_every_8_bit_mode_are_taken(segmenter, photo, mode):
+    assert segmenter(Image.fromarray(photo).convert(mode)).labels.shape == (4, 6)
+
+
+def test_a_model_can_be_a_file(tmp_path, photo):
+    network = create_model("deeplabv3", backbone="test_efficientnet", num_classes=2)
+    file = save_model(network, tmp_path / "model.safetensors")
+    by_file, by_model = Segmenter(file, device="cpu"), Segmenter(network, device="cpu")
+    assert np.array_equal(by_file(photo).labels, by_model(photo).labels)
+
+
+def test_a_network_keeps_its_mode(model, photo):
+    Segmenter(model.train(), device="cpu")(photo)
+    assert model.training
+
+
+@pytest.mark.parametrize(
+    ("array", "complaint"),
+    [
+        (np.zeros((4, 6, 3)), r"expected an array of uint8 .* got float64"),
+        (np.zeros((4, 6), np.uint8), r"expected an \(H, W, 3\) RGB array, got shape \(4, 6\)"),
+        (np.zeros((3, 4, 6), np.uint8), r"got shape \(3, 4, 6\).*transpose"),
+        (np.zeros((1, 4, 6, 3), np.uint8), r"got shape \(1, 4, 6, 3\).*a list"),
+        (np.zeros((0, 6, 3), np.uint8), r"got shape \(0, 6, 3\)"),
+    ],
+)
+def test_arrays_of_another_kind_are_refused_with_the_cure(segmenter, array, complaint):
+    with pytest.raises(UsageError, match=complaint):
+        segmenter(array)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "F", "I"])
+def test_images_of_more_than_8_bits_are_refused(segmenter, mode):
+    with pytest.raises(UsageError, match=f"8 bits per channel was expected, got mode '{mode}'"):
+        segmenter(Image.new(mode, (6, 4)))
+
+
+@pytest.mark.parametrize("thing", [None, 7, b"photo.jpg"])
+def test_things_that_are_no_picture_are_refused(segmenter, thing):
+    with pytest.raises(UsageError, match=f"got {type(thing).__name__}"):
+        segmenter(thing)
+
+
+def test_an_image_that_cannot_be_decoded_is_a_data_error(segmenter):
+    content = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(content, "PNG")
+    image = Image.open(io.BytesIO(content.getvalue()[:1000]))
+    with pytest.raises(DataError, match="image: is truncated or corrupt"):
+        segmenter(image)
+
+
+def test_missing_files_are_named(segmenter, tmp_path):
+    with pytest.raises(DataError, match=r"nowhere\.jpg"):
+        segmenter(tmp_path / "nowhere.jpg")
+
+
+def test_an_unknown_engine_is_refused(model):
+    with pytest.raises(UsageError, match="engine 'onnx' is unknown; use auto or torch"):
+        Segmenter(model, engine="onnx")
+
+
+def test_an_unknown_model_is_refused():
+    with pytest.raises(UsageError, match="'no-such-model'"):
+        Segmenter("no-such-model")

@@ -1,0 +1,104 @@
+"""What users may rely on. Whoever changes these lists changes a promise."""
+
+import inspect
+
+import pytest
+
+import atrous
+
+PUBLIC = {
+    "Segmentation",
+    "Segmenter",
+    "__version__",
+    "create_model",
+    "data",
+    "label_map",
+    "load_model",
+    "losses",
+    "metrics",
+    "nn",
+    "save_model",
+}
+ROOMS = {
+    "data": {
+        "IGNORE_INDEX",
+        "ClassEntry",
+        "Dataset",
+        "FolderDataset",
+        "FoundImage",
+        "LabelScheme",
+        "Sample",
+        "ShapesDataset",
+        "decode_image",
+        "default_palette",
+        "find_images",
+        "open_dataset",
+        "read_image",
+        "read_mask",
+    },
+    "losses": {"upsampled_cross_entropy"},
+    "metrics": {
+        "ConfusionMatrix",
+        "Scores",
+        "class_iou",
+        "frequency_weighted_iou",
+        "mean_class_accuracy",
+        "mean_iou",
+        "pixel_accuracy",
+    },
+    "nn": {"ASPP", "BatchNorm2d", "ConvNormAct", "Decoder", "geometry"},
+}
+CALLABLES = [name for name in sorted(PUBLIC) if callable(getattr(atrous, name))]
+
+
+def test_the_public_names_are_these():
+    assert set(atrous.__all__) == PUBLIC
+    assert len(atrous.__all__) == len(PUBLIC)
+    assert dir(atrous) == sorted(PUBLIC)
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_every_public_name_is_there(name):
+    assert getattr(atrous, name) is not None
+
+
+def test_other_names_are_not():
+    with pytest.raises(AttributeError, match="module 'atrous' has no attribute 'Segmentr'"):
+        _ = atrous.Segmentr
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_has_its_names(room):
+    missing = {name for name in ROOMS[room] if not hasattr(getattr(atrous, room), name)}
+    assert not missing
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_everything_in_a_room_is_described(room):
+    for name in ROOMS[room]:
+        thing = getattr(getattr(atrous, room), name)
+        if callable(thing):
+            assert thing.__doc__, name
+            assert thing.__doc__.splitlines()[0].endswith("."), name
+
+
+def examples() -> list[tuple[str, object]]:
+    """What must show how it is used: the public names, the layers and the losses."""
+    things = [(name, getattr(atrous, name)) for name in CALLABLES]
+    for room in ("losses", "nn"):
+        things += [(name, getattr(getattr(atrous, room), name)) for name in sorted(ROOMS[room])]
+    geometry = atrous.nn.geometry
+    things += [pair for pair in vars(geometry).items() if inspect.getmodule(pair[1]) is geometry]
+    functions = [(name, thing) for name, thing in things if callable(thing) and name[0] != "_"]
+    return [(name, thing) for name, thing in functions if name != "Layer"]  # of receptive_field
+
+
+@pytest.mark.parametrize(("name", "thing"), examples(), ids=lambda value: str(value)[:20])
+def test_everything_public_has_an_example(name, thing):
+    text = inspect.getdoc(thing) or ""
+    assert "Example:" in text, name
+    assert ">>> " in text, name
+
+
+def test_there_are_examples_to_check():
+    assert len(examples()) >= 15

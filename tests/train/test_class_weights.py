@@ -1,0 +1,55 @@
+import math
+
+import numpy as np
+import pytest
+
+from atrous.data import Sample
+from atrous.errors import RecipeError
+from atrous.train.class_weights import class_weights, count_labels
+
+
+class Labelled:
+    """A data set of label maps only."""
+
+    name = "labelled"
+    palette = ((0, 0, 0),) * 3
+    classes = ("a", "b", "c")
+
+    def __init__(self, *rows):
+        self.rows = [np.array([row], dtype=np.uint8) for row in rows]
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        return Sample(
+            np.zeros((*self.rows[index].shape, 3), np.uint8), self.rows[index], str(index)
+        )
+
+
+DATA = Labelled([0, 0, 0, 1, 255], [0, 0, 0, 2, 2], [255, 255, 1, 0, 0])  # 8 a, 2 b, 2 c
+
+
+def test_labels_are_counted_without_the_ignored_ones():
+    assert count_labels(DATA).tolist() == [8, 2, 2]
+
+
+def test_log_frequency_is_enets_formula_at_mean_one():
+    weights = class_weights("log-frequency", DATA)
+    expected = [1 / math.log(1.02 + share) for share in (8 / 12, 2 / 12, 2 / 12)]
+    mean = sum(expected) / 3
+    assert weights.tolist() == pytest.approx([weight / mean for weight in expected])
+
+
+def test_median_frequency_over_the_classes_that_occur():
+    weights = class_weights("median-frequency", Labelled([0, 0, 0, 1]))
+    assert weights[2] == 0
+    assert (weights[1] / weights[0]).item() == pytest.approx(3)
+    assert weights.mean().item() == pytest.approx(1)
+
+
+def test_none_and_numbers():
+    assert class_weights("none", DATA) is None
+    assert class_weights((1.0, 2.0, 3.0), DATA).tolist() == [1, 2, 3]
+    with pytest.raises(RecipeError, match="2 numbers for 3 classes"):
+        class_weights((1.0, 2.0), DATA)

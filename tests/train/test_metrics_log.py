@@ -1,0 +1,39 @@
+import csv
+
+import numpy as np
+
+from atrous.train.metrics_log import MetricsLog
+
+
+def _rows(folder):
+    with (folder / "metrics.csv").open() as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_rows_are_filled_in_by_step(tmp_path):
+    log = MetricsLog(tmp_path, last_step=0)
+    log.add(10, {"loss": 2.0})
+    log.add(20, {"loss": 1.0})
+    log.add(20, {"val_mean_iou": 0.5})
+    log.add_picture(20, "preview/a", np.zeros((4, 6, 3), np.uint8))
+    log.close()
+    assert _rows(tmp_path) == [
+        {"step": "10", "loss": "2.0", "val_mean_iou": ""},
+        {"step": "20", "loss": "1.0", "val_mean_iou": "0.5"},
+    ]
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_a_resumed_run_forgets_what_lies_after_its_checkpoint(tmp_path):
+    first = MetricsLog(tmp_path, last_step=0)
+    for step in (10, 20, 30):
+        first.add(step, {"loss": float(step)})
+    first.close()
+    second = MetricsLog(tmp_path, last_step=20)
+    second.add(30, {"loss": 3.5})
+    second.close()
+    assert [(row["step"], row["loss"]) for row in _rows(tmp_path)] == [
+        ("10", "10.0"),
+        ("20", "20.0"),
+        ("30", "3.5"),
+    ]

@@ -1,0 +1,27 @@
+import io
+
+from rich.console import Console
+
+from atrous.train import train
+from atrous.train.progress import ConsoleProgress
+
+
+def _told(tmp_path, recipe, *, terminal):
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=terminal, width=160, highlight=False)
+    train(recipe, tmp_path, progress=ConsoleProgress(console))
+    return text.getvalue()
+
+
+def test_a_terminal_sees_loss_rate_speed_time_left_and_each_class(tmp_path, tiny_recipe):
+    told = _told(tmp_path, tiny_recipe("train.max_steps=12"), terminal=True)
+    for part in ("loss ", "lr ", "images/s", "12/12", "val mIoU", "disc", "the best so far"):
+        assert part in told
+
+
+def test_a_file_gets_lines_without_control_characters(tmp_path, tiny_recipe, monkeypatch):
+    monkeypatch.setattr("atrous.train.progress._LINE_EVERY_S", 0)
+    told = _told(tmp_path, tiny_recipe("train.max_steps=10"), terminal=False)
+    assert "\x1b" not in told
+    assert "step 10/10  epoch 1.7  loss " in told
+    assert "min left" in told

@@ -1,0 +1,35 @@
+import pytest
+
+from atrous.errors import DataError, UsageError
+from atrous.recipe import load_recipe
+from atrous.train.run_directory import (
+    CHECKPOINTS,
+    keep_recipe,
+    refuse_existing_run,
+    resume_run,
+    unused_folder,
+)
+
+
+def test_a_run_keeps_its_complete_recipe(tmp_path):
+    recipe = load_recipe("default", ["optim.lr=0.125"])
+    keep_recipe(tmp_path / "run", recipe)
+    assert resume_run(tmp_path / "run") == recipe
+
+
+def test_a_run_is_not_overwritten(tmp_path):
+    (tmp_path / CHECKPOINTS).mkdir()
+    with pytest.raises(UsageError, match="holds a run already; add --resume"):
+        refuse_existing_run(tmp_path)
+
+
+def test_there_must_be_a_run_to_resume(tmp_path):
+    with pytest.raises(DataError, match="no run to resume"):
+        resume_run(tmp_path)
+
+
+def test_names_are_counted_up(tmp_path):
+    assert unused_folder(tmp_path, "a") == tmp_path / "a"
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a-2").mkdir()
+    assert unused_folder(tmp_path, "a") == tmp_path / "a-3"

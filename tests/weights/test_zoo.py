@@ -1,0 +1,123 @@
+import shutil
+
+import pytest
+import torch
+
+from atrous.errors import DataError, UsageError
+from atrous.weights import load_model, save_model, zoo
+
+PROSE = """# {name}
+
+{summary}; {megabytes} MB. Classes: {classes}.
+mIoU {mean_iou}, weighted {frequency_weighted_iou}, accuracy {pixel_accuracy}; {minutes} minutes.
+
+{class_iou}
+
+{license} {sha256} {steps}
+"""
+TRAINING = {
+    "name": "small",
+    "mean_iou": 0.612345,
+    "pixel_accuracy": 0.91234567,
+    "frequency_weighted_iou": None,
+    "minutes": 42.3,
+    "steps": 1200,
+    "class_iou": {"sky": 0.9, "road": None, "tree": 1 / 3},
+}
+
+
+@pytest.fixture
+def embedded(tmp_path, monkeypatch, model):
+    """Put models of other names in the place of those that come with atrous."""
+    monkeypatch.setattr(zoo, "_EMBEDDED", tmp_path)
+    save_model(model, tmp_path / "small.safetensors", training=TRAINING, license="Free.")
+    (tmp_path / "small.md").write_text(PROSE, encoding="utf-8")
+    shutil.copy(tmp_path / "small.safetensors", tmp_path / "large.safetensors")
+    return tmp_path
+
+
+def test_the_models_are_those_of_the_folder(embedded):
+    entries = zoo.available()
+    assert [entry.name for entry in entries] == ["large", "small"]
+    assert entries[1].bytes == (embedded / "small.safetensors").stat().st_size
+    assert entries[1].summary == "deeplabv3plus, test_resnet, output stride 8, 3 classes"
+    assert entries[1].facts.training["steps"] == 1200
+
+
+def test_a_model_is_loaded_by_its_name_and_from_its_file(embedded, model):
+    image = torch.randn(1, 3, 33, 33)
+    file = embedded / "small.safetensors"
+    for source in ("small", file, str(file)):
+        assert torch.equal(load_model(source)(image), model(image))
+
+
+def test_a_file_needs_no_suffix(embedded, model, monkeypatch):
+    shutil.copy(embedded / "small.safetensors", embedded / "mine")
+    monkeypatch.chdir(embedded)
+    assert load_model("mine").classes == model.classes
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("smal", "did you mean small?"), ("elephant", "did you mean large or small?")],
+)
+def test_an_unknown_name_brings_the_nearest(embedded, name, hint):
+    with pytest.raises(UsageError) as caught:
+        load_model(name)
+    assert str(caught.value) == f"model '{name}' is neither a file nor a known name; {hint}"
+
+
+def test_without_any_model_a_file_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo, "_EMBEDDED", tmp_path / "nowhere")
+    assert zoo.available() == []
+    with pytest.raises(UsageError) as caught:
+        load_model("small")
+    assert str(caught.value).endswith("nor a known name; give a .safetensors file")
+
+
+def test_a_name_that_ends_like_a_file_is_one(embedded):
+    with pytest.raises(DataError, match=r"smal\.safetensors: no such file"):
+        load_model("smal.safetensors")
+
+
+def test_a_card_tells_the_figures_of_its_file(embedded, model):
+    facts = zoo.find("small").facts
+    assert zoo.card("small") == (
+        "# small\n\n"
+        "deeplabv3plus, test_resnet, output stride 8, 3 classes; "
+        f"{(embedded / 'small.safetensors').stat().st_size / 1e6:.1f} MB. "
+        "Classes: sky, road, tree.\n"
+        "mIoU 61.23 %, weighted n/a, accuracy 91.23 %; 42.3 minutes.\n\n"
+        "| class | IoU % |\n|---|---:|\n| sky | 90.00 |\n| road | n/a |\n| tree | 33.33 |\n\n"
+        f"Free. {facts.sha256} 1200\n"
+    )
+
+
+def test_a_model_without_a_name_has_no_card(embedded):
+    with pytest.raises(UsageError, match="did you mean small"):
+        zoo.card("smal")
+
+
+def test_the_model_that_comes_with_atrous():
+    entry = zoo.find("camvid-lite0")
+    assert entry.bytes <= 12_000_000
+    model = load_model("camvid-lite0")
+    assert len(model.classes) == len(set(model.classes)) == 11
+    assert model.classes[:3] == ("Sky", "Building", "Pole")
+    assert entry.facts.license
+    assert not model.training
+    assert model(torch.zeros(1, 3, 65, 97)).shape == (1, 11, 65, 97)
+
+
+def test_its_card_has_no_gap_and_states_its_own_figures():
+    entry, card = zoo.find("camvid-lite0"), zoo.card("camvid-lite0")
+    assert "{" not in card
+    assert "}" not in card
+    training = entry.facts.training
+    assert f"{100 * training['mean_iou']:.2f} %" in card
+    assert 0.4 < training["mean_iou"] < 1
+    for name, iou in training["class_iou"].items():
+        assert f"| {name} | {100 * iou:.2f} |" in card
+    mean = sum(training["class_iou"].values()) / 11
+    assert mean == pytest.approx(training["mean_iou"], abs=1e-9)
+    assert entry.facts.sha256 in card
