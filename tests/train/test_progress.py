@@ -19,6 +19,19 @@ def test_a_terminal_sees_loss_rate_speed_time_left_and_each_class(tmp_path, tiny
         assert part in told
 
 
+def test_the_bar_goes_on_after_a_validation(tmp_path, tiny_recipe):
+    drawn = {}
+
+    class Watched(ConsoleProgress):
+        def step(self, step):
+            super().step(step)
+            drawn[step] = self._bar.live.is_started
+
+    console = Console(file=io.StringIO(), force_terminal=True, width=160)
+    train(tiny_recipe("train.max_steps=8"), tmp_path, progress=Watched(console))
+    assert drawn == dict.fromkeys(range(1, 9), True)  # there is a validation after step 6
+
+
 def test_a_file_gets_lines_without_control_characters(tmp_path, tiny_recipe, monkeypatch):
     monkeypatch.setattr("atrous.train.progress._LINE_EVERY_S", 0)
     told = _told(tmp_path, tiny_recipe("train.max_steps=10"), terminal=False)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import count
 from typing import Any, Protocol
 
@@ -129,7 +129,8 @@ class ConsoleProgress:
             return next(numbers)
 
         try:
-            with self._bar:
+            # Within the training's bar, or, for the last measurement, on its own.
+            with nullcontext() if self._bar.live.is_started else self._bar:
                 yield advance
         finally:
             self._bar.remove_task(task)
