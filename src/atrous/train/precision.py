@@ -11,7 +11,7 @@ def has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        # Without a matrix unit bfloat16 is slower. torch < 2.13 cannot tell, and keeps float32.
+        # Without a matrix unit bfloat16 is slower. torch 2.10 cannot tell, and keeps float32.
         capabilities = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(capabilities.get("amx_bf16"))
     return False
