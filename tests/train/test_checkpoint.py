@@ -61,6 +61,16 @@ def test_only_the_newest_are_kept_and_latest_points_at_the_last(tmp_path):
     assert load_latest(tmp_path).step == 4
 
 
+def test_going_back_to_an_older_checkpoint_keeps_what_is_saved_next(tmp_path):
+    model, optimizer = _trained()
+    for step in (10, 20, 30):
+        _save(tmp_path, step, model, optimizer)
+    (tmp_path / "latest").write_text("step-00000010")
+    _save(tmp_path, 12, model, optimizer, keep=1)
+    assert load_latest(tmp_path).step == 12
+    assert not (tmp_path / "step-00000010").exists()
+
+
 def test_nothing_to_resume_is_said(tmp_path):
     with pytest.raises(DataError, match="no checkpoint"):
         load_latest(tmp_path)

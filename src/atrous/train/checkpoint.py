@@ -55,7 +55,9 @@ def save_checkpoint(
 
     path = write_folder_atomically(folder / f"step-{step:08d}", fill)
     write_text(folder / _LATEST, path.name + "\n")
-    for old in sorted(folder.glob("step-*"))[:-keep]:
+    # Later ones stay from before a return to an older checkpoint; they do not count.
+    until_now = [old for old in sorted(folder.glob("step-*")) if old.name <= path.name]
+    for old in until_now[:-keep]:
         shutil.rmtree(old)
     return path
 

@@ -186,6 +186,7 @@ class Training:
     def _save(self) -> None:
         if self._losses:
             self._mean_loss()  # weights behind a loss that is not finite are not worth keeping
+        self.log.flush()  # first, so that no row up to the checkpoint can be lost
         save_checkpoint(
             self.folder / CHECKPOINTS,
             step=self.step,
@@ -194,7 +195,6 @@ class Training:
             state={name: getattr(self, name) for name in _STANDING},
             keep=self.recipe.train.keep_checkpoints,
         )
-        self.log.flush()
 
     def _validate_if_due(self, interruption: Interruption) -> None:
         if not self._validation_is_due() or self.validated_step == self.step:
