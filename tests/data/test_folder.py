@@ -210,13 +210,9 @@ def test_a_yaml_as_other_systems_write_it_is_read(tmp_path: Path) -> None:
     assert read_scheme(path).names == ("road", "sky")
 
 
-CAMVID = Path(__file__).parents[3] / "shared" / "camvid"
-
-
-@pytest.mark.skipif(not CAMVID.is_dir(), reason="the CamVid folder is not beside the repository")
 @pytest.mark.parametrize(("split", "length"), [("train", 367), ("val", 101)])
-def test_camvid_is_read(split: str, length: int) -> None:
-    dataset = FolderDataset(CAMVID, split)
+def test_camvid_is_read(camvid: Path, split: str, length: int) -> None:
+    dataset = FolderDataset(camvid, split)
     assert (len(dataset), len(dataset.classes)) == (length, 11)
     image, labels, _ = dataset[length - 1]
     assert image.shape == (360, 480, 3)
