@@ -39,11 +39,17 @@ class ModelSection(Section):
 
     architecture: str = "deeplabv3plus"
     backbone: str = "efficientnet_lite0"
-    output_stride: Literal[4, 8, 16, 32] = 16
+    output_stride: Literal[4, 8, 16, 32] | None = None
+    pyramid: str | None = None
     rates: tuple[PositiveInt, ...] | None = None
-    separable: bool = True
+    multi_grid: tuple[PositiveInt, ...] | None = None
+    separable: bool = False
     separable_decoder: bool | None = None
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    shared_kernel: bool = False
+    kernel_size: PositiveInt = 3
+    channels: PositiveInt | None = None
+    scales: tuple[Annotated[float, Field(ge=0.1, le=4)], ...] = (1.0,)
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     pretrained_backbone: bool = True
 
 

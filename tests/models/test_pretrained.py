@@ -4,6 +4,7 @@ import importlib.util
 import os
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import timm
@@ -12,8 +13,9 @@ from torch import nn
 
 from atrous.errors import DataError, MissingExtraError, UsageError
 from atrous.models import create_model
-from atrous.models.backbone import Backbone, timm_options
+from atrous.models.backbone import Backbone
 from atrous.models.pretrained import _lite0_file, lite0_state, load_imagenet_weights
+from atrous.models.timm_network import timm_options
 
 
 def reference(size: int) -> nn.Module:
@@ -50,9 +52,9 @@ def test_maps_and_logits_are_those_of_the_reference(size):
     with torch.inference_mode():
         logits = theirs(image)
         assert (network(image) - logits).abs().max() <= 1e-4
-        fine, deep = backbone.eval()(image)
+        early, deep = backbone.eval()(image)
     assert logits.std() > 0.1
-    assert (fine - maps[2]).abs().max() <= 1e-4
+    assert (early[4] - maps[2]).abs().max() <= 1e-4
     assert (deep - maps[15]).abs().max() <= 1e-4
 
 
@@ -124,6 +126,25 @@ def test_other_backbones_take_timms_weights(monkeypatch):
     ours = model.backbone.network.state_dict()
     assert ours.keys() == state.keys()
     assert all(torch.equal(tensor, state[name]) for name, tensor in ours.items())
+
+
+def test_vgg16_takes_timms_weights(monkeypatch):
+    create = timm.create_model
+
+    def fetch(name, *, pretrained=False, **options):
+        with torch.device("meta"):  # its fully connected layers are large
+            names = create(name, **options).state_dict()
+        return SimpleNamespace(
+            state_dict=lambda: {
+                key: torch.full(tensor.shape, 0.5) if "features" in key else tensor
+                for key, tensor in names.items()
+            }
+        )
+
+    monkeypatch.setattr(timm, "create_model", fetch)
+    backbone = Backbone("vgg16", output_stride=8)
+    load_imagenet_weights(backbone)
+    assert all((tensor == 0.5).all() for tensor in backbone.network.state_dict().values())
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import copy
 import math
 
 import pytest
@@ -7,7 +8,7 @@ from torch.nn import functional as F
 from atrous.data.palettes import default_palette
 from atrous.errors import UsageError
 from atrous.models import SegmentationModel, create_model
-from atrous.models.segmentation_model import classifier
+from atrous.weights.model_file import read_model, save_model
 
 CLASSES = ("sky", "road", "tree")
 
@@ -68,9 +69,195 @@ def test_more_classes_than_default_colours():
     assert model.palette[256:] == default_palette(44)
 
 
-def test_a_classifier_begins_without_preference():
+PAPER_RATES_AT_8 = {
+    "aspp": (12, 24, 36),
+    "cascade": (8, 16, 32),
+    "dense_aspp": (3, 6, 12, 18, 24),
+    "wasp": (12, 24, 36, 48),
+    "dpc": ((2, 12), (36, 30), (12, 6), (2, 2), (12, 42)),
+}
+
+
+@pytest.mark.parametrize("pyramid", PAPER_RATES_AT_8)
+@torch.no_grad()
+def test_another_output_stride_and_back_gives_the_same_bits(pyramid):
     torch.manual_seed(0)
-    conv = classifier(256, 19)
-    logits = conv(torch.rand(1, 256, 8, 8))
-    first_loss = F.cross_entropy(logits, torch.randint(0, 19, (1, 8, 8))).item()
+    model = create_model(
+        "deeplabv3", backbone="test_resnet", num_classes=3, pyramid=pyramid, output_stride=8
+    ).eval()
+    blueprint, image = model.blueprint, torch.randn(1, 3, 97, 65)
+    expected, state = model(image), copy.deepcopy(model.state_dict())
+    assert model.rates == model.pyramid.rates == PAPER_RATES_AT_8[pyramid]
+    for stride in (4, 16, 32, 16):
+        model.set_output_stride(stride)
+        assert model.output_stride == model.blueprint.output_stride == stride
+        assert model.rates == model.blueprint.rates == model.pyramid.rates
+        assert model.coarse_logits(image).shape[-2:] == (96 // stride + 1, 64 // stride + 1)
+        assert not torch.equal(model(image), expected)
+    model.set_output_stride(8)
+    assert model.blueprint == blueprint
+    assert model.pyramid.rates == PAPER_RATES_AT_8[pyramid]
+    assert torch.equal(model(image), expected)
+    assert all(torch.equal(state[name], x) for name, x in model.state_dict().items())
+
+
+@pytest.mark.parametrize("built_at", [4, 8, 16, 32])
+def test_rates_are_not_rounded_twice(built_at):
+    # At 16 the paper's (3, 6, 12, 18, 24) for 8 are (2, 3, 6, 9, 12), and twice that is not they.
+    model = create_model(
+        "deeplabv3",
+        backbone="test_resnet",
+        num_classes=3,
+        pyramid="dense_aspp",
+        output_stride=built_at,
+    )
+    for stride, rates in (
+        (16, (2, 3, 6, 9, 12)),
+        (8, (3, 6, 12, 18, 24)),
+        (32, (1, 2, 3, 4, 6)),
+        (8, (3, 6, 12, 18, 24)),
+    ):
+        model.set_output_stride(stride)
+        assert model.rates == model.pyramid.rates == rates
+        assert [layer[1].rate for layer in model.pyramid.layers] == list(rates)
+
+
+def test_chosen_rates_follow_from_where_they_were_chosen():
+    model = create_model(
+        "deeplabv3", backbone="test_resnet", num_classes=3, rates=(1, 5), output_stride=8
+    )
+    for stride, rates in ((32, (1, 1)), (16, (1, 2)), (4, (2, 10)), (8, (1, 5))):
+        model.set_output_stride(stride)
+        assert model.rates == model.pyramid.rates == rates
+
+
+@pytest.mark.parametrize("pyramid", ["aspp", "dense_aspp"])
+@torch.no_grad()
+def test_a_model_saved_at_another_stride_is_read_at_it(tmp_path, pyramid):
+    model = create_model(
+        "deeplabv3plus",
+        backbone="test_resnet",
+        num_classes=3,
+        pyramid=pyramid,
+        multi_grid=(2,),
+        scales=(0.5, 1.0),
+        aux_head=True,
+    )
+    model.eval().set_output_stride(8)
+    again = read_model(save_model(model, tmp_path / "model.safetensors"))
+    assert again.blueprint == model.blueprint
+    image = torch.randn(2, 3, 65, 49)
+    for stride in (8, 16, 32):
+        for ours, theirs in zip(
+            model.coarse_logits_and_auxiliary(image),
+            again.coarse_logits_and_auxiliary(image),
+            strict=True,
+        ):
+            assert torch.equal(ours, theirs)
+        model.set_output_stride(stride)
+        again.set_output_stride(stride)
+
+
+@torch.no_grad()
+def test_a_denser_map_has_the_same_values_where_both_have_some():
+    torch.manual_seed(0)
+    model = create_model("deeplabv1", backbone="test_resnet", num_classes=3, channels=8).eval()
+    model.set_output_stride(16)
+    image = torch.randn(1, 3, 97, 65)
+    coarse = model.coarse_logits(image)
+    model.set_output_stride(8)
+    dense = model.coarse_logits(image)[..., ::2, ::2]
+    assert dense.shape == coarse.shape
+    assert (dense - coarse).abs().max() < 1e-5 * coarse.abs().max()
+
+
+@pytest.mark.parametrize("stride", [0, 2, 12])
+@torch.no_grad()
+def test_other_strides_are_refused(stride):
+    model = create_model("deeplabv3", backbone="test_resnet", num_classes=3).eval()
+    assert_refused(model, stride, f"output_stride must be 4, 8, 16 or 32, got {stride}")
+
+
+@torch.no_grad()
+def test_a_stride_beyond_the_backbones_is_refused():
+    model = create_model("deeplabv1", backbone="vgg16", num_classes=3, channels=8).eval()
+    assert_refused(model, 16, "'vgg16' has output_stride 8 of its own, got 16")
+
+
+@torch.no_grad()
+def test_a_stride_whose_rates_the_pyramid_cannot_have_is_refused():
+    # The even kernel's rate 4 at stride 8 would be 1 at stride 32, where no padding is even.
+    model = create_model(
+        "deeplabv1", backbone="test_resnet", num_classes=3, channels=8, kernel_size=4
+    ).eval()
+    assert_refused(model, 32, "'large_fov': kernel_size 4 at rate 1 spans 4 cells")
+
+
+def assert_refused(model: SegmentationModel, stride: int, message: str) -> None:
+    """Nothing has changed when a stride is refused."""
+    image, blueprint, rates = torch.randn(1, 3, 65, 49), model.blueprint, model.pyramid.rates
+    expected = model(image)
+    with pytest.raises(UsageError, match=message):
+        model.set_output_stride(stride)
+    assert model.output_stride == blueprint.output_stride
+    assert (model.blueprint, model.pyramid.rates) == (blueprint, rates)
+    assert torch.equal(model(image), expected)
+
+
+@torch.no_grad()
+def test_a_copy_has_a_stride_of_its_own():
+    model = create_model("deeplabv3", backbone="test_resnet", num_classes=3).eval()
+    image = torch.randn(1, 3, 65, 49)
+    expected = model(image)
+    twin = copy.deepcopy(model)
+    twin.set_output_stride(8)
+    assert (model.output_stride, model.rates, model.pyramid.rates) == (16, *2 * ((6, 12, 18),))
+    assert torch.equal(model(image), expected)
+    twin.set_output_stride(16)
+    assert torch.equal(twin(image), expected)
+
+
+@pytest.mark.parametrize(("aux_stride", "channels", "size"), [(16, 192, (5, 4)), (8, 48, (9, 7))])
+@torch.no_grad()
+def test_the_auxiliary_head_classifies_an_early_map(aux_stride, channels, size):
+    model = create_model(
+        "deeplabv3",
+        backbone="test_resnet",
+        num_classes=3,
+        aux_head=True,
+        conventions={"aux_stride": aux_stride},
+    ).eval()
+    assert model.auxiliary[0].spatial.weight.shape == (channels // 4, channels, 3, 3)
+    image = torch.randn(2, 3, 65, 49)
+    logits, auxiliary = model.coarse_logits_and_auxiliary(image)
+    assert torch.equal(logits, model.coarse_logits(image))
+    early = model.backbone(image).early[aux_stride]
+    assert torch.equal(auxiliary, model.auxiliary(early))
+    assert auxiliary.shape == (2, 3, *size)
+    plain = create_model("deeplabv3", backbone="test_resnet", num_classes=3)
+    assert plain.coarse_logits_and_auxiliary(image)[1] is None
+
+
+@torch.no_grad()
+def test_the_auxiliary_head_reads_the_largest_scale():
+    model = create_model(
+        "deeplabv3", backbone="test_resnet", num_classes=3, aux_head=True, scales=(1.0, 0.5)
+    ).eval()
+    image = torch.randn(1, 3, 65, 49)
+    _, auxiliary = model.coarse_logits_and_auxiliary(image)
+    assert torch.equal(auxiliary, model.auxiliary(model.backbone(image).early[16]))
+
+
+def test_a_backbone_without_a_map_for_the_auxiliary_head_is_refused():
+    with pytest.raises(UsageError, match=r"'vgg16' has no map of stride 16 for the auxiliary head"):
+        create_model("deeplabv1", backbone="vgg16", num_classes=2, channels=8, aux_head=True)
+
+
+@pytest.mark.parametrize("architecture", ["deeplabv1", "deeplabv3", "deeplabv3plus", "lraspp"])
+@torch.no_grad()
+def test_a_classifier_begins_without_preference(architecture):
+    torch.manual_seed(0)
+    model = create_model(architecture, backbone="test_resnet", num_classes=19, channels=64)
+    logits = model(torch.randn(2, 3, 65, 65))
+    first_loss = F.cross_entropy(logits, torch.randint(0, 19, (2, 65, 65))).item()
     assert first_loss == pytest.approx(math.log(19), rel=0.02)

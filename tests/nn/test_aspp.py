@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from atrous.nn import ASPP
+from atrous.nn import ASPP, Pyramid
+
+pytestmark = pytest.mark.filterwarnings("ignore::atrous.nn.pyramid.DeadTapsWarning")
 
 RATES = (6, 12, 18)
 
@@ -47,7 +49,9 @@ def recompute(pyramid: ASPP, x: Tensor) -> Tensor:
     return F.conv2d(fused, weights["classifier.weight"], weights["classifier.bias"])
 
 
-@pytest.mark.parametrize("keywords", [{}, {"bias": True}, {"num_classes": 3}, {"rates": (1,)}])
+@pytest.mark.parametrize(
+    "keywords", [{}, {"bias": True}, {"num_classes": 3}, {"rates": (1,)}, {"rates": ()}]
+)
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (33, 20)])
 def test_it_is_the_figure_of_the_paper(keywords, size):
     pyramid = random_pyramid(**keywords)
@@ -71,7 +75,7 @@ def test_each_branch_is_atrous_convolution_by_its_definition(
         assert np.abs(branch[0](x)[0].detach().numpy() - expected).max() < 1e-10
 
 
-@pytest.mark.parametrize("rates", [(1,), (6, 12), RATES, (6, 12, 18, 24), range(1, 11)])
+@pytest.mark.parametrize("rates", [(), (1,), (6, 12), RATES, (6, 12, 18, 24), range(1, 11)])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("shape", [(1, 5, 1, 1), (1, 5, 3, 17), (2, 5, 33, 8), (3, 5, 1, 2)])
 def test_any_number_of_rates_and_any_map(rates, training, shape):
@@ -134,6 +138,53 @@ def test_separable_branches_are_depthwise_then_pointwise():
     assert pyramid(torch.zeros(1, 5, 4, 4)).shape == (1, 4, 4, 4)
 
 
+def test_what_stands_between_the_halves_is_a_choice():
+    pyramid = ASPP(5, 4, rates=(3,), separable=True, between="norm")
+    assert [type(layer).__name__ for layer in pyramid.atrous[0]] == [
+        "Conv2d",
+        "BatchNorm2d",
+        "Conv2d",
+        "BatchNorm2d",
+        "ReLU",
+    ]
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("rates", [(1,), RATES])
+def test_a_shared_kernel_is_the_same_one_at_every_rate(bias, rates):
+    shared = random_pyramid(rates=rates, shared_kernel=True, bias=bias)
+    alone = random_pyramid(rates=rates, bias=bias)
+    state = shared.state_dict()
+    for k in range(len(rates)):
+        for part in ("weight", "bias") if bias else ("weight",):
+            state[f"atrous.{k}.0.{part}"] = state[f"atrous.conv.{part}"]
+        for name in alone.atrous[k][1].state_dict():
+            state[f"atrous.{k}.1.{name}"] = state.pop(f"atrous.norms.{k}.0.{name}")
+    alone.load_state_dict({name: state[name] for name in alone.state_dict()})
+    x = torch.randn(2, 5, 20, 9, dtype=torch.double)
+    assert (shared(x) - alone(x)).abs().max() < 1e-12
+    saved = (len(rates) - 1) * (5 * 4 * 9 + 4 * bias)
+    assert sum(counts(alone, nn.Conv2d)) - sum(counts(shared, nn.Conv2d)) == saved
+
+
+def test_a_shared_kernel_is_not_separable():
+    with pytest.raises(ValueError, match="one dense kernel; leave out separable"):
+        ASPP(5, 4, rates=RATES, shared_kernel=True, separable=True)
+
+
+def test_the_names_of_its_weights_stay():
+    # Model files have them.
+    names = {name.partition(".")[0] for name in ASPP(5, 4, rates=(1,), num_classes=3).state_dict()}
+    assert names == {"point", "atrous", "image", "project", "classifier"}
+    assert "atrous.0.0.weight" in ASPP(5, 4, rates=(1,)).state_dict()
+    assert isinstance(ASPP(5, 4, rates=(1,)), Pyramid)
+
+
+def test_the_mean_over_the_map_is_a_layer():
+    kinds = [type(module).__name__ for module in ASPP(5, 4, rates=(1,)).children()]
+    assert kinds.count("GlobalMean") == 1
+
+
 def test_the_worked_example():
     # For Cityscapes' 19 classes at stride 16, whose map is 64x128; an eighth of it is enough here.
     pyramid = ASPP(512, 256, rates=RATES, num_classes=19, bias=True)
@@ -153,7 +204,7 @@ def counts(network: nn.Module, kind: type[nn.Module]) -> list[int]:
     ]
 
 
-@pytest.mark.parametrize("rates", [(), (0,), (6, -1)])
-def test_without_rates_there_is_no_pyramid(rates):
-    with pytest.raises(ValueError, match=r"one or more whole numbers from 1 up, got \("):
+@pytest.mark.parametrize("rates", [(0,), (6, -1), (1.5,)])
+def test_rates_are_whole_numbers(rates):
+    with pytest.raises(ValueError, match=r"rates needs whole numbers from 1 up, got \("):
         ASPP(5, 4, rates=rates)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from atrous.nn import BatchNorm2d, ConvNormAct
-from atrous.nn.conv import resize
+from atrous.nn.conv import GlobalMean, classifier, resize, set_rate, set_rates
 
 SHAPES = [(2, 3, 1, 1), (1, 3, 1, 2), (1, 3, 5, 4), (4, 3, 2, 7)]
 
@@ -136,6 +136,79 @@ def test_a_1x1_has_nothing_to_separate():
     assert len(ConvNormAct(3, 4, separable=True)) == 3
 
 
+@pytest.mark.parametrize(
+    ("between", "kinds"),
+    [("norm_act", [BatchNorm2d, nn.ReLU]), ("norm", [BatchNorm2d]), ("nothing", [])],
+)
+def test_what_stands_between_the_halves_is_a_choice(between, kinds):
+    block = ConvNormAct(3, 4, kernel_size=3, separable=True, between=between)
+    expected = [nn.Conv2d, *kinds, nn.Conv2d, BatchNorm2d, nn.ReLU]
+    assert [type(layer) for layer in block] == expected
+    # With one convolution nothing is between.
+    assert len(ConvNormAct(3, 4, kernel_size=3, between=between)) == 3
+
+
+def test_another_word_for_between_is_refused():
+    with pytest.raises(ValueError, match="one of norm_act, norm, nothing, got 'relu'"):
+        ConvNormAct(3, 4, kernel_size=3, separable=True, between="relu")
+
+
+@given(
+    before=st.integers(1, 9),
+    rows=st.integers(1, 9),
+    columns=st.integers(1, 9),
+    kernel_size=st.sampled_from([1, 3, 5]),
+    separable=st.booleans(),
+)
+def test_a_rate_can_be_set(before, rows, columns, kernel_size, separable):
+    options = {"kernel_size": kernel_size, "separable": separable}
+    block = ConvNormAct(2, 3, rate=before, **options).eval()
+    assert block.rate == before
+    block.rate = rows, columns
+    assert block.rate == (rows if rows == columns else (rows, columns))
+    built_so = ConvNormAct(2, 3, rate=(rows, columns), **options).eval()
+    built_so.load_state_dict(block.state_dict())
+    x = torch.randn(1, 2, 6, 11)
+    assert block(x).shape == (1, 3, 6, 11)
+    assert torch.equal(block(x), built_so(x))
+
+
+def test_a_pair_is_the_rate_between_rows_and_between_columns():
+    conv = nn.Conv2d(1, 1, 3, bias=False)
+    set_rate(conv, (1, 3))
+    conv.weight.data.fill_(1)
+    point = torch.zeros(1, 1, 5, 9)
+    point[..., 2, 4] = 1
+    rows, columns = conv(point)[0, 0].nonzero().unbind(dim=1)
+    assert rows.unique().tolist() == [1, 2, 3]
+    assert columns.unique().tolist() == [1, 4, 7]
+
+
+def test_a_refused_rate_leaves_the_convolution_as_it_was():
+    conv = nn.Conv2d(3, 4, 4, padding=3, dilation=2)
+    with pytest.raises(ValueError, match="kernel_size 4 at rate 3"):
+        set_rate(conv, 3)
+    assert (conv.dilation, conv.padding) == ((2, 2), (3, 3))
+
+
+def test_the_rates_of_blocks_are_those_of_their_first_wide_convolution():
+    bare = nn.Conv2d(3, 3, 3)
+    deep = nn.Sequential(ConvNormAct(3, 4), ConvNormAct(4, 3, kernel_size=3, separable=True))
+    set_rates([bare, deep], [5, 7])
+    assert bare.dilation == (5, 5)
+    assert [conv.dilation[0] for conv in deep.modules() if isinstance(conv, nn.Conv2d)] == [1, 7, 1]
+    with pytest.raises(ValueError, match="shorter"):
+        set_rates([bare, deep], [5])
+
+
+def test_a_classifier_begins_without_preference():
+    torch.manual_seed(0)
+    conv = classifier(64, 128, 3, rate=6)
+    assert conv.weight.std().item() == pytest.approx(0.01, rel=0.02)
+    assert not conv.bias.any()
+    assert conv(torch.zeros(1, 64, 5, 7)).shape == (1, 128, 5, 7)
+
+
 def test_weights_begin_with_the_variance_of_he_and_biases_with_zero():
     torch.manual_seed(0)
     conv = ConvNormAct(64, 128, kernel_size=3, bias=True)[0]
@@ -152,3 +225,13 @@ def test_resizing_is_bilinear_between_the_centres_of_cells():
     line = torch.tensor([[[[0.0, 4.0]]]])
     assert resize(line, (1, 4)).flatten().tolist() == [0, 1, 3, 4]
     assert torch.equal(resize(line, torch.Size((1, 2))), line)
+
+
+def test_resizing_with_corners_aligned_keeps_the_corners():
+    line = torch.tensor([[[[0.0, 3.0]]]])
+    assert resize(line, (1, 4), align_corners=True).flatten().tolist() == [0, 1, 2, 3]
+
+
+def test_the_mean_over_a_map_is_one_cell():
+    x = torch.arange(12.0).view(1, 2, 2, 3)
+    assert GlobalMean()(x).tolist() == [[[[2.5]], [[8.5]]]]

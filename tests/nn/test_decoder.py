@@ -69,3 +69,45 @@ def test_gradients_reach_both_maps_and_every_weight():
     deep, fine = torch.randn(1, 6, 3, 3), torch.randn(1, 3, 9, 9)
     decoder(deep.requires_grad_(), fine.requires_grad_()).square().mean().backward()
     assert all(x.grad.any() for x in (deep, fine, *decoder.parameters()))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_as_many_convolutions_refine_as_one_asks_for(number):
+    decoder = Decoder(6, 3, out_channels=4, num_convs=number)
+    convs = [module for module in decoder.refine.modules() if isinstance(module, nn.Conv2d)]
+    assert [conv.in_channels for conv in convs] == [6 + 48, 4, 4][:number]
+    assert decoder(torch.zeros(1, 6, 3, 3), torch.zeros(1, 3, 9, 9)).shape == (1, 4, 9, 9)
+
+
+def test_without_a_convolution_nothing_is_refined():
+    with pytest.raises(ValueError, match="num_convs must be 1 or more, got 0"):
+        Decoder(6, 3, num_convs=0)
+
+
+def test_what_stands_between_the_halves_is_a_choice():
+    decoder = Decoder(6, 3, separable=True, between="nothing")
+    assert [len(block) for block in decoder.refine] == [4, 4]
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_the_corners_of_the_deep_map_are_aligned_on_demand(align_corners):
+    decoder = Decoder(6, 3, reduced_channels=2, align_corners=align_corners)
+    seen = []
+    decoder.refine.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs))
+    deep = torch.randn(1, 6, 3, 4)
+    decoder(deep, torch.randn(1, 3, 9, 10))
+    expected = F.interpolate(deep, size=(9, 10), mode="bilinear", align_corners=align_corners)
+    assert torch.equal(seen[0][:, :6], expected)
+
+
+def test_the_names_of_its_weights_stay():
+    # Model files have them.
+    weights = {name for name, _ in Decoder(6, 3, separable=True).named_parameters()}
+    assert weights == {
+        *(f"reduce.{name}" for name in ("0.weight", "1.weight", "1.bias")),
+        *(
+            f"refine.{k}.{name}"
+            for k in (0, 1)
+            for name in ("0.weight", "1.weight", "1.bias", "3.weight", "4.weight", "4.bias")
+        ),
+    }

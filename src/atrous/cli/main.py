@@ -32,6 +32,7 @@ COMMANDS = {
     "predict": Entry("atrous.cli.predict", "Predict", "segment photographs: masks and overlays"),
     "train": Entry("atrous.cli.train", "Train", "train a model on pairs of images and masks"),
     "evaluate": Entry("atrous.cli.evaluate", "Evaluate", "score a model on labelled images"),
+    "inspect": Entry("atrous.cli.inspect", "Inspect", "show the layers of a module or a model"),
     "models": Entry("atrous.cli.models", "Models", "list the models that come with atrous"),
 }
 

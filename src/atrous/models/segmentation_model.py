@@ -6,15 +6,23 @@ Axes: B batch, H rows, W columns of the image; h, w of the map that is classifie
 from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import cycle, islice
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from atrous.data.palettes import default_palette
 from atrous.errors import UsageError
 from atrous.models.backbone import Backbone, Features
 from atrous.models.blueprint import Blueprint
 from atrous.models.preprocessing import Preprocessing
+from atrous.models.pyramids import paper_rates
 from atrous.nn.conv import resize
+from atrous.nn.fcn_head import FCNHead
+from atrous.nn.geometry import rates_for
+from atrous.nn.lr_aspp import LRASPP
+from atrous.nn.pyramid import Pyramid
 
 
 class SegmentationModel(nn.Module):
@@ -22,16 +30,21 @@ class SegmentationModel(nn.Module):
 
     Attributes:
         backbone: Turns images into feature maps.
+        pyramid: Reads the deepest one at several rates.
+        auxiliary: Classifies an early map too, for deep supervision; None without `aux_head`.
         classes: Names of the classes, in the order of the logits.
         palette: One (red, green, blue) for each class, 0 to 255.
         preprocessing: What brings an image's values to what the backbone expects.
-        blueprint: The numbers it was built with.
+        blueprint: The numbers it was built with, and the output stride and rates it has now.
     """
+
+    pyramid: Pyramid | LRASPP
 
     def __init__(self, backbone: Backbone, blueprint: Blueprint) -> None:
         super().__init__()
         self.backbone = backbone
-        self.blueprint = blueprint
+        self.blueprint = self._as_built = blueprint
+        self.auxiliary = _auxiliary(backbone, blueprint) if blueprint.aux_head else None
         num_classes = blueprint.num_classes
         self.classes: tuple[str, ...] = tuple(f"class {i}" for i in range(num_classes))
         self.palette: tuple[tuple[int, int, int], ...] = _default_colors(num_classes)
@@ -43,21 +56,82 @@ class SegmentationModel(nn.Module):
         return self.backbone.output_stride
 
     @property
-    @abstractmethod
-    def rates(self) -> tuple[int, ...]:
+    def rates(self) -> tuple[Any, ...]:
         """Rates of the pyramid, in cells of the deepest map."""
+        return self.blueprint.rates
 
     @abstractmethod
     def classify(self, features: Features) -> Tensor:
         """Return logits (B, K, h, w) for the backbone's maps, on the finest grid computed."""
 
+    def set_output_stride(self, stride: int) -> None:
+        """Change the density of the deepest map; the weights stay.
+
+        The strides given up become rates, and the rates of the pyramid and the multi-grid follow,
+        so that all kernels reach as many image pixels as before (arXiv:1706.05587, sections 3.1 and
+        3.3): a network trained at 16 is more exact, and slower, at 8.
+
+        Args:
+            stride: Image pixels per cell: 4, 8, 16 or 32.
+
+        Raises:
+            UsageError: The stride is none of these, or the backbone cannot be held there, or the
+                pyramid cannot have its rates; nothing has changed then.
+
+        Example:
+            >>> from atrous import create_model
+            >>> model = create_model("deeplabv3", backbone="resnet18", num_classes=2)
+            >>> model.set_output_stride(8)
+            >>> model.output_stride, model.rates
+            (8, (12, 24, 36))
+        """
+        built, before = self._as_built, self.output_stride
+        self.backbone.set_output_stride(stride)
+        try:
+            rates = _rates_at(stride, built)
+            if rates:
+                self.pyramid.rates = rates
+        except ValueError as error:
+            self.backbone.set_output_stride(before)
+            raise UsageError(f"pyramid {built.pyramid!r}: {error}") from error
+        self.blueprint = built.model_copy(update={"output_stride": stride, "rates": rates})
+
     def coarse_logits(self, images: Tensor) -> Tensor:
-        """Return logits (B, K, h, w) for images (B, 3, H, W), before they are brought to size."""
-        return self.classify(self.backbone(images))
+        """Return logits (B, K, h, w) for images (B, C, H, W), before they are brought to size."""
+        return self.coarse_logits_and_auxiliary(images)[0]
+
+    def coarse_logits_and_auxiliary(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the logits of the network, and those of its auxiliary head if it has one.
+
+        Each is on its own grid: (B, K, h, w) for images (B, C, H, W).
+        """
+        scales = self.blueprint.scales
+        if scales == (1.0,):
+            features = self.backbone(images)
+            return self.classify(features), self._classify_early(features)
+        pyramid = [self.backbone(self._scaled(images, scale)) for scale in scales]
+        logits = [self.classify(features) for features in pyramid]
+        finest = max(logits, key=lambda map: map.shape[-2] * map.shape[-1])
+        # arXiv:1606.00915, section 4.3: the highest score that any scale gives.
+        fused = torch.stack([self._resize(x, finest.shape[-2:]) for x in logits]).amax(dim=0)
+        return fused, self._classify_early(pyramid[scales.index(max(scales))])
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, K, H, W) for preprocessed images (B, 3, H, W) of any B, H and W."""
-        return resize(self.coarse_logits(images), images.shape[-2:])
+        """Return logits (B, K, H, W) for preprocessed images (B, C, H, W) of any B, H and W."""
+        return self._resize(self.coarse_logits(images), images.shape[-2:])
+
+    def _classify_early(self, features: Features) -> Tensor | None:
+        if self.auxiliary is None:
+            return None
+        return self.auxiliary(features.early[self.blueprint.conventions.aux_stride])
+
+    def _resize(self, x: Tensor, size: Sequence[int]) -> Tensor:
+        height, width = size
+        return resize(x, (height, width), align_corners=self.blueprint.conventions.align_corners)
+
+    def _scaled(self, images: Tensor, scale: float) -> Tensor:
+        size = [max(1, int(side * scale)) for side in images.shape[-2:]]
+        return images if scale == 1 else F.interpolate(images, size, mode="bilinear")
 
     def name_classes(
         self, classes: Sequence[str], palette: Sequence[tuple[int, int, int]] | None = None
@@ -85,14 +159,25 @@ class SegmentationModel(nn.Module):
         self.palette = tuple((red, green, blue) for red, green, blue in colors)
 
 
+def _rates_at(stride: int, built: Blueprint) -> tuple[Any, ...]:
+    """Return the rates of a network, brought from the stride it was built with to another."""
+    pyramid, taps = built.pyramid, built.kernel_size
+    if built.rates == paper_rates(pyramid, built.output_stride, taps):
+        return paper_rates(pyramid, stride, taps)  # without rounding twice
+    rates: Any = built.rates
+    return rates_for(stride, rates, at_stride=built.output_stride)
+
+
+def _auxiliary(backbone: Backbone, blueprint: Blueprint) -> FCNHead:
+    stride = blueprint.conventions.aux_stride
+    if stride not in backbone.early_channels:
+        raise UsageError(
+            f"backbone {backbone.name!r} has no map of stride {stride} for the auxiliary head; "
+            "leave out aux_head, or use another backbone"
+        )
+    return FCNHead(backbone.early_channels[stride], blueprint.num_classes)
+
+
 def _default_colors(number: int) -> tuple[tuple[int, int, int], ...]:
     """Return the default colours, which repeat from the 257th class on."""
     return tuple(islice(cycle(default_palette(256)), number))
-
-
-def classifier(in_channels: int, num_classes: int) -> nn.Conv2d:
-    """Return a 1x1 classifier that starts without preference, so that the first loss is log K."""
-    conv = nn.Conv2d(in_channels, num_classes, 1)
-    nn.init.normal_(conv.weight, std=0.01)
-    nn.init.zeros_(conv.bias)  # pyright: ignore[reportArgumentType], it has one by default
-    return conv

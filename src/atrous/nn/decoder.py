@@ -8,7 +8,7 @@ Axes: B batch, H rows, W columns of the fine map; h, w of the deep one.
 import torch
 from torch import Tensor, nn
 
-from atrous.nn.conv import ConvNormAct, resize
+from atrous.nn.conv import Between, ConvNormAct, resize
 
 
 class Decoder(nn.Module):
@@ -20,7 +20,15 @@ class Decoder(nn.Module):
         reduced_channels: Channels that the early map is reduced to, so that it does not outweigh
             the pyramid's. The paper's table 1 finds 48 best.
         out_channels: Channels D of the result.
-        separable: Make the two 3x3 convolutions depthwise separable.
+        num_convs: How many convolutions refine the joined map. The paper's table 2 finds one or
+            three worse than two.
+        kernel_size: Their taps along each axis, an odd number.
+        separable: Make them depthwise separable.
+        between: What stands between the two halves then, see `ConvNormAct`.
+        align_corners: How the deep map is resized, see `atrous.nn.conv.resize`.
+
+    Raises:
+        ValueError: `num_convs` is below 1.
 
     Example:
         >>> fine, deep = torch.zeros(1, 24, 33, 33), torch.zeros(1, 256, 9, 9)
@@ -35,20 +43,32 @@ class Decoder(nn.Module):
         *,
         reduced_channels: int = 48,
         out_channels: int = 256,
+        num_convs: int = 2,
+        kernel_size: int = 3,
         separable: bool = False,
+        between: Between = "norm_act",
+        align_corners: bool = False,
     ) -> None:
         super().__init__()
+        if num_convs < 1:
+            raise ValueError(f"num_convs must be 1 or more, got {num_convs}")
         self.out_channels = out_channels
+        self.align_corners = align_corners
         self.reduce = ConvNormAct(low_level_channels, reduced_channels)
-        # Two 3x3 convolutions: table 2 of the paper finds one or three worse.
         self.refine = nn.Sequential(
-            ConvNormAct(
-                in_channels + reduced_channels, out_channels, kernel_size=3, separable=separable
-            ),
-            ConvNormAct(out_channels, out_channels, kernel_size=3, separable=separable),
+            *(
+                ConvNormAct(
+                    out_channels if k else in_channels + reduced_channels,
+                    out_channels,
+                    kernel_size=kernel_size,
+                    separable=separable,
+                    between=between,
+                )
+                for k in range(num_convs)
+            )
         )
 
     def forward(self, deep: Tensor, fine: Tensor) -> Tensor:
         """Return the refined map (B, D, H, W) of deep (B, C, h, w) and fine (B, L, H, W)."""
-        deep = resize(deep, fine.shape[-2:])
+        deep = resize(deep, fine.shape[-2:], align_corners=self.align_corners)
         return self.refine(torch.cat([deep, self.reduce(fine)], dim=1))
