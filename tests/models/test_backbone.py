@@ -256,6 +256,15 @@ def test_a_multi_grid_multiplies_the_rate_of_the_last_stage(output_stride, rates
 
 
 @torch.no_grad()
+def test_a_shortcut_can_lose_its_pooling_with_its_stride():
+    conventions = Conventions(dense_means=False)
+    backbone = Backbone("resnet26d", output_stride=16, conventions=conventions)
+    third, fourth = (backbone.network.get_submodule(f"layer{k}.0.downsample.0") for k in (3, 4))
+    maps = torch.randn(1, 8, 6, 6)
+    assert torch.equal(third(maps), torch.nn.functional.avg_pool2d(maps, 2))
+    assert torch.equal(fourth(maps), maps)
+
+
 def test_a_multi_grid_keeps_its_reach_at_any_stride():
     backbone = with_random_statistics(Backbone("resnet18", output_stride=32, multi_grid=(1, 2)))
     plain = Backbone("resnet18", output_stride=32).eval()
@@ -291,6 +300,39 @@ def test_the_layer_that_loses_its_stride_keeps_its_rate_unless_told_otherwise(la
     assert first.conv2.dilation == second.conv1.dilation == second.conv2.dilation == (2, 2)
     backbone.set_output_stride(32)
     assert first.conv1.dilation == second.conv2.dilation == (1, 1)
+
+
+def test_some_blocks_can_be_dilated_further():
+    conventions = Conventions(extra_rates=(("layer3.1", 2),))
+    backbone = Backbone("resnet18", output_stride=32, conventions=conventions)
+    rates = {}
+    for stride in (32, 16, 8):
+        backbone.set_output_stride(stride)
+        blocks = [*backbone.network.get_submodule("layer3"), backbone.network.layer4[1]]
+        rates[stride] = [block.conv2.dilation[0] for block in blocks]
+    assert rates == {32: [1, 2, 1], 16: [1, 2, 2], 8: [2, 4, 4]}
+
+
+def test_some_modules_can_be_left_undilated():
+    conventions = Conventions(undilated=("layer4.1",))
+    backbone = Backbone("resnet18", output_stride=16, conventions=conventions)
+    first, second = backbone.network.get_submodule("layer4")
+    assert (first.conv2.dilation, second.conv2.dilation) == ((2, 2), (1, 1))
+
+
+@torch.no_grad()
+def test_layers_padded_as_in_tensorflow_can_pad_evenly():
+    # timm, which dilates this one by itself, does so too.
+    name, image = "tf_mobilenetv3_small_minimal_100", photo(64, 96)
+    theirs = with_random_statistics(timm.create_model(name, features_only=True, output_stride=16))
+    maps = {}
+    for even in (False, True):
+        conventions = Conventions(even_padding=even)
+        backbone = Backbone(name, output_stride=16, conventions=conventions).eval()
+        backbone.network.load_state_dict(theirs.state_dict())
+        maps[even] = backbone(image).deep
+    assert_close(maps[True], theirs(image)[-1])
+    assert not torch.allclose(maps[False], maps[True], atol=1e-2)
 
 
 def test_the_batch_norms_may_have_another_epsilon():

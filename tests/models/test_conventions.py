@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from atrous.errors import UsageError
 from atrous.models import Conventions, create_model
-from atrous.weights.peers import torchvision
+from atrous.weights.peers import huggingface, torchvision
 
 
 def test_the_defaults_are_the_papers():
@@ -18,7 +18,8 @@ def test_the_defaults_are_the_papers():
 
 
 def test_they_survive_being_written_and_read():
-    for conventions in (Conventions(), torchvision.RESNET, torchvision.MOBILENET):
+    extra = Conventions(extra_rates=(("layer3.1", 2),))
+    for conventions in (Conventions(), torchvision.MOBILENET, huggingface.MOBILEVIT, extra):
         assert Conventions.model_validate_json(conventions.model_dump_json()) == conventions
 
 
@@ -37,6 +38,10 @@ def test_those_of_older_files_are_completed():
         ("aux_stride", 4),
         ("norm_eps", 0.0),
         ("norm_eps", 1.0),
+        ("tf_padding_side", 16),
+        ("extra_rates", (("layer3.0", 1),)),
+        ("undilated", "layer3"),
+        ("last_conv", -1),
         ("padding", "same"),
     ],
 )

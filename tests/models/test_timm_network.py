@@ -165,6 +165,48 @@ def test_a_network_may_pad_as_tensorflow_does():
         assert torch.equal(network.eval()(image)[-1], theirs(image)[-1])
 
 
+def test_a_network_may_pad_any_image_as_one_of_a_given_side():
+    # A side of 100 makes maps of 50, 25, 13 and 7; the odd ones are padded on both sides.
+    conventions = Conventions(tf_padding=True, tf_padding_side=100)
+    network, _ = create_network("mobilenetv2_050", conventions=conventions)
+    strided = [
+        (type(module).__name__, module.padding)
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d) and module.stride == (2, 2)
+    ]
+    same, even = ("Conv2dSame", (0, 0)), ("Conv2d", (1, 1))
+    assert strided == [same, same, even, even, even]
+
+
+def test_a_network_may_end_with_a_convolution_of_its_classifier():
+    network, stages = create_network("mobilenetv2_050", conventions=Conventions(last_conv=48))
+    plain, plain_stages = create_network("mobilenetv2_050")
+    assert stages == [*plain_stages[:-1], plain_stages[-1]._replace(channels=48)]
+    plain.load_state_dict(network.state_dict(), strict=False)
+    last, image = network.get_submodule("blocks.6.1"), torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        *early, deep = network.eval()(image)
+        *plain_early, plain_deep = plain.eval()(image)
+        expected = last.bn1(F.conv2d(plain_deep, last.conv.weight))
+    assert all(map(torch.equal, early, plain_early))
+    assert torch.equal(deep, expected)
+    assert 0 <= deep.min() < deep.max() <= 6
+
+
+def test_a_network_may_end_without_one():
+    network, stages = create_network("mobilevit_xxs", conventions=Conventions(last_conv=0))
+    with torch.no_grad():
+        deep = network.eval()(torch.zeros(1, 3, 64, 64))[-1]
+    assert deep.shape == (1, stages[-1].channels, 2, 2)
+    assert stages[-1].channels == 80
+
+
+@pytest.mark.parametrize(("name", "channels"), [("resnet18", 0), ("resnet18", 64)])
+def test_the_last_convolution_of_others_is_not_known(name, channels):
+    with pytest.raises(UsageError, match=f"last_conv {channels} is not known for a FeatureListNet"):
+        create_network(name, conventions=Conventions(last_conv=channels))
+
+
 def test_a_tap_keeps_an_output_and_a_copy_keeps_its_own():
     holder = nn.Module()
     holder.taps, holder.layer = Taps(), nn.ReLU()

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from timm.layers import Conv2dSame
 from torch import nn
 from torch.nn import functional as F
 
@@ -67,6 +68,26 @@ def test_the_first_block_can_take_the_later_rate():
         (2, 2),
         (1, 1),
     )
+
+
+def test_modules_can_keep_their_own_rates():
+    network = residual_network()
+    set_output_stride(network, 8, undilated=("2.1", "3"))
+    rates = [[block.conv2.dilation[0] for block in stage] for stage in list(network)[1:]]
+    assert rates == [[1, 1, 1], [2, 1, 2], [1, 1, 1]]
+    assert network[3][1].conv1.padding == (1, 1)
+    assert network[3][0].conv1.stride == (1, 1)
+    set_output_stride(network, 8)
+    assert network[3][2].conv2.dilation == (4, 4)
+
+
+def test_a_layer_padded_as_in_tensorflow_can_pad_evenly():
+    network = nn.Sequential(nn.Conv2d(3, 4, 8, stride=8), Conv2dSame(4, 4, 3, stride=2))
+    images = torch.randn(1, 3, 64, 64)
+    set_output_stride(network, 8, even_padding=True)
+    conv = network[1]
+    expected = F.conv2d(network[0](images), conv.weight, conv.bias, padding=1)
+    assert torch.equal(network(images), expected)
 
 
 def test_means_that_lose_their_stride_can_be_left_out():

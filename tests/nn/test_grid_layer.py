@@ -1,6 +1,8 @@
 import pytest
 import torch
+from timm.layers import Conv2dSame
 from torch import nn
+from torch.nn import functional as F
 
 from atrous.nn.grid_layer import as_built, at_rate, densify, restore
 
@@ -39,6 +41,17 @@ def test_a_3x3_pads_by_itself_and_a_2x2_on_one_side():
     assert even.padding == (0, 0)
     (hook,) = even._forward_pre_hooks.values()
     assert hook.padding.pads == (0, 2, 0, 2)
+
+
+def test_what_pads_as_tensorflow_does_pads_where_it_did_or_evenly():
+    module, image = Conv2dSame(3, 3, 3, stride=2), torch.randn(1, 3, 16, 18)
+    layer, before = as_built("one", module, 16), module(image)
+    densify(module, layer, lost=1, stride=1, rate=1)
+    assert torch.allclose(module(image)[..., ::2, ::2], before, atol=1e-6)
+    restore(module, layer)
+    densify(module, layer, lost=1, stride=1, rate=2, even_padding=True)
+    expected = F.conv2d(image, module.weight, module.bias, padding=2, dilation=2)
+    assert torch.equal(module(image), expected)
 
 
 def test_a_1x1_only_loses_its_stride():
