@@ -9,7 +9,11 @@ Model = Annotated[
 ]
 Data = Annotated[
     str,
-    arg(metavar="DIR|NAME", help="Folder with images/ and masks/, or the made-up set 'shapes'."),
+    arg(
+        metavar="DIR|NAME=DIR",
+        help="Folder with images/ and masks/ or in a standard layout (NAME=DIR forces one: voc, "
+        "cityscapes, ade20k, ...), or the made-up set 'shapes'.",
+    ),
 ]
 Classes = Annotated[
     tuple[str, ...],

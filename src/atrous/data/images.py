@@ -113,6 +113,13 @@ def read_mask(path: str | Path) -> np.ndarray:
         return _raw_values(_load(file, str(path), MAX_PIXELS), str(path))
 
 
+def decode_mask(data: bytes, name: str) -> np.ndarray:
+    """Read the values of a mask from its bytes, as `read_mask` does; `name` stands in errors."""
+    file = io.BytesIO(data)
+    with _named_faults(file, name):
+        return _raw_values(_load(file, name, MAX_PIXELS), name)
+
+
 def find_images(inputs: Sequence[str | Path]) -> list[FoundImage]:
     """List the files that a user means by files, folders and glob patterns.
 

@@ -116,12 +116,13 @@ class LabelScheme(BaseModel):
         free = (color for color in default_palette(256) if color not in given)
         return tuple(entry.color or next(free) for entry in self.classes)
 
-    def encode(self, raw: np.ndarray, file: str) -> np.ndarray:
+    def encode(self, raw: np.ndarray, file: str, *, cure: str = "") -> np.ndarray:
         """Turn the values of a mask into labels.
 
         Args:
             raw: (H, W) uint8 or uint16 values, or (H, W, 3) uint8 colours.
             file: Name of the mask, for the error.
+            cure: What the error advises; by default a line in `dataset.yaml`.
 
         Returns:
             (H, W) uint8, class numbers and 255 for ignored pixels.
@@ -137,7 +138,7 @@ class LabelScheme(BaseModel):
             form, raw = "#08x", raw.astype(np.int32) @ _COLOR_DIGITS
             labels = _look_up(raw, self._label_of_color)
         if (unknown := labels == _UNKNOWN).any():
-            raise DataError(f"{file}: {self._fault(raw[unknown], form)}")
+            raise DataError(f"{file}: {self._fault(raw[unknown], form, cure)}")
         return labels
 
     @cached_property
@@ -155,7 +156,7 @@ class LabelScheme(BaseModel):
         colors = (entry.color for entry in self.classes if entry.color)
         return ignored | {r << 16 | g << 8 | b: k for k, (r, g, b) in enumerate(colors)}
 
-    def _fault(self, unknown: np.ndarray, form: str) -> str:
+    def _fault(self, unknown: np.ndarray, form: str, cure: str) -> str:
         """Say which values are unknown, and how often, the three most frequent ones first."""
         values, counts = np.unique(unknown, return_counts=True)
         shown = [
@@ -164,10 +165,9 @@ class LabelScheme(BaseModel):
         ]
         more = f" and {len(values) - 3} more" if len(values) > 3 else ""
         noun, verb, them = ("values", "are", "them") if len(values) > 1 else ("value", "is", "it")
-        return (
-            f"{noun} {', '.join(shown)}{more} {verb} outside the {len(self.classes)} classes; "
-            f"list {them} under 'ignore' or 'classes' in dataset.yaml"
-        )
+        cure = cure or f"list {them} under 'ignore' or 'classes' in dataset.yaml"
+        values_named = f"{noun} {', '.join(shown)}{more}"
+        return f"{values_named} {verb} outside the {len(self.classes)} classes; {cure}"
 
     def _check_colored(self, file: str) -> None:
         bare = [entry.name for entry in self.classes if entry.color is None]
