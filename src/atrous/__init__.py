@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from atrous.models import create_model as create_model
     from atrous.predict import Segmentation as Segmentation
     from atrous.predict import Segmenter as Segmenter
+    from atrous.weights import convert as convert
     from atrous.weights import load_model as load_model
     from atrous.weights import save_model as save_model
 
@@ -29,6 +30,7 @@ _ROOMS = ("data", "losses", "metrics", "nn")
 _HOMES = {
     "Segmentation": "atrous.predict",
     "Segmenter": "atrous.predict",
+    "convert": "atrous.weights",
     "create_model": "atrous.models",
     "label_map": "atrous.kernels.label_map",
     "load_model": "atrous.weights",
@@ -38,6 +40,7 @@ __all__ = [
     "Segmentation",
     "Segmenter",
     "__version__",
+    "convert",
     "create_model",
     "data",
     "label_map",

@@ -8,7 +8,8 @@ import pytest
 
 # Where a call is at home, and so allowed.
 HOMES = {
-    "torch.load": {"models/pretrained.py"},
+    "torch.load": {"models/pretrained.py", "weights/checkpoint_child.py"},
+    "torch.save": {"weights/to_peer.py"},
     "Image.open": {"data/images.py", "data/jpeg.py"},
     "import_module": {"__init__.py", "cli/main.py"},
     "writes a file": {"files.py"},

@@ -10,6 +10,7 @@ PUBLIC = {
     "Segmentation",
     "Segmenter",
     "__version__",
+    "convert",
     "create_model",
     "data",
     "label_map",
@@ -36,7 +37,7 @@ ROOMS = {
         "read_image",
         "read_mask",
     },
-    "losses": {"upsampled_cross_entropy"},
+    "losses": {"dice_loss", "focal_loss", "lovasz_softmax", "upsampled_cross_entropy"},
     "metrics": {
         "ConfusionMatrix",
         "Scores",

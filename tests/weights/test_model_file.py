@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 import atrous
 from atrous.errors import DataError, ResourceError, UsageError
-from atrous.models import Preprocessing, create_model
+from atrous.models import Conventions, Preprocessing, create_model
 from atrous.weights import load_model, save_model
 from atrous.weights.model_file import FORMAT, digest, read_facts
 
@@ -47,6 +47,18 @@ def test_every_architecture_can_be_saved(architecture, tmp_path):
     assert torch.equal(loaded(image), model(image))
 
 
+DEFAULTS = {
+    "pyramid": "aspp",
+    "multi_grid": None,
+    "kernel_size": 3,
+    "channels": None,
+    "shared_kernel": False,
+    "aux_head": False,
+    "scales": [1.0],
+    "conventions": Conventions().model_dump(mode="json"),
+}
+
+
 def test_the_metadata_says_everything(model, file):
     facts = metadata(file)
     assert facts == {
@@ -61,6 +73,7 @@ def test_the_metadata_says_everything(model, file):
             "separable_decoder": True,
             "dropout": 0.25,
             "in_channels": 3,
+            **DEFAULTS,
         },
         "classes": ["sky", "road", "tree"],
         "palette": [[1, 2, 3], [4, 5, 6], [7, 8, 9]],
@@ -251,9 +264,12 @@ CHANNELS = {"mean": [0.5] * 3, "std": [0.5] * 3}
         ({"model": BLUEPRINT | {"num_classes": -1}}, "model.num_classes: should be greater than"),
         ({"model": BLUEPRINT | {"num_classes": 65535}}, "has 65535 classes, got 3 names"),
         ({"model": BLUEPRINT | {"num_classes": "many"}}, "model.num_classes: should be a valid"),
-        ({"model": BLUEPRINT | {"rates": []}}, "model.rates: Tuple should have at least 1 item"),
-        ({"model": BLUEPRINT | {"rates": [10**20]}}, "model.rates.0: "),
-        ({"model": BLUEPRINT | {"output_stride": -8}}, "cannot be dilated to output_stride -8"),
+        ({"model": BLUEPRINT | {"rates": [1] * 65}}, "model.rates: Tuple should have at most 64"),
+        ({"model": BLUEPRINT | {"rates": [10**20]}}, "model.rates.0.constrained-int: "),
+        (
+            {"model": BLUEPRINT | {"output_stride": -8}},
+            "output_stride must be 4, 8, 16 or 32, got -8",
+        ),
         ({"model": BLUEPRINT | {"dropout": 1}}, "model.dropout: should be less than 1"),
         (
             {"model": BLUEPRINT | {"architecture": "os.system"}},
@@ -339,6 +355,16 @@ def test_tensors_that_do_not_fit_the_network_are_refused(forge, tensors, message
     with pytest.raises(DataError, match=message) as caught:
         load_model(forge(tensors=tensors))
     assert str(caught.value).partition(": ")[0].endswith("forged.safetensors")
+
+
+@pytest.mark.parametrize("backbone", ["resnetblur18", "mobilenetv3_small_050", "convnext_atto"])
+def test_what_is_built_without_values_computes_the_same(backbone, tmp_path):
+    # The kernel of a fixed blur is in no file.
+    model = create_model("deeplabv3", backbone=backbone, num_classes=2, output_stride=8).eval()
+    loaded = load_model(save_model(model, tmp_path / "model.safetensors"))
+    assert torch.equal(loaded(IMAGE), model(IMAGE))
+    assert all(weight.requires_grad for weight in loaded.parameters())
+    assert all(weight.is_leaf for weight in loaded.parameters())
 
 
 def test_the_digest_is_of_names_shapes_types_and_values():

@@ -32,7 +32,9 @@ COMMANDS = {
     "predict": Entry("atrous.cli.predict", "Predict", "segment photographs: masks and overlays"),
     "train": Entry("atrous.cli.train", "Train", "train a model on pairs of images and masks"),
     "evaluate": Entry("atrous.cli.evaluate", "Evaluate", "score a model on labelled images"),
+    "data": Entry("atrous.cli.data", "Data", "check a data set before it is trained on"),
     "inspect": Entry("atrous.cli.inspect", "Inspect", "show the layers of a module or a model"),
+    "convert": Entry("atrous.cli.convert", "Convert", "read another library's checkpoint"),
     "models": Entry("atrous.cli.models", "Models", "list the models that come with atrous"),
 }
 

@@ -6,6 +6,7 @@ the SHA-256 of the tensors. Reading it runs no code; names are looked up in atro
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,7 @@ def read_model(path: str | Path) -> SegmentationModel:
     facts, state = _read(path)
     if digest(state) != facts.sha256:
         raise DataError(f"{path}: the tensors are not those that were saved; fetch the file again")
-    model = _rebuild(path, facts)
-    _fill(path, model, state)
+    model = build_filled(path, lambda: _rebuild(path, facts), state)
     return model.eval()
 
 
@@ -119,6 +119,36 @@ def read_facts(path: str | Path) -> ModelFacts:
     path = Path(path)
     with _open(path) as file:
         return _facts(path, file.metadata())
+
+
+def build_filled(
+    source: str | Path, make: Callable[[], SegmentationModel], state: dict[str, Tensor]
+) -> SegmentationModel:
+    """Return the network that `make` makes, with `state` as its tensors.
+
+    It is made on torch's meta device, which knows shapes but no values: what does not fit is told
+    before a network that a file merely names, however large, costs memory; and what fits needs no
+    values of its own.
+
+    Args:
+        source: What the tensors were read from, for the message.
+        make: Builds the network.
+        state: All of its tensors by their names.
+
+    Raises:
+        DataError: A tensor is missing, has no place, or does not fit its place.
+    """
+    with torch.device("meta"):
+        model = make()
+    wanted = model.state_dict()
+    _compare(source, state, wanted)
+    tensors = {key: state[key].to(wanted[key].dtype, copy=True) for key in wanted}
+    if any(key not in wanted for key, _ in model.named_buffers()):
+        model = make()  # values that no file holds, such as the kernel of a fixed blur
+        model.load_state_dict(tensors)
+    else:
+        model.load_state_dict(tensors, assign=True)
+    return model
 
 
 def digest(state: dict[str, Tensor]) -> str:
@@ -184,8 +214,7 @@ def _rebuild(path: Path, facts: ModelFacts) -> SegmentationModel:
     return model
 
 
-def _fill(path: Path, model: SegmentationModel, state: dict[str, Tensor]) -> None:
-    wanted = model.state_dict()
+def _compare(source: str | Path, state: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
     problems = [
         *(f"{key} is missing" for key in wanted.keys() - state.keys()),
         *(f"{key} is not part of the network" for key in state.keys() - wanted.keys()),
@@ -197,9 +226,8 @@ def _fill(path: Path, model: SegmentationModel, state: dict[str, Tensor]) -> Non
     ]
     if problems:
         raise DataError(
-            f"{path}: {len(problems)} tensors do not fit: {'; '.join(sorted(problems)[:3])}"
+            f"{source}: {len(problems)} tensors do not fit: {'; '.join(sorted(problems)[:3])}"
         )
-    model.load_state_dict({key: state[key].to(wanted[key].dtype) for key in wanted})
 
 
 def _fault(stored: Tensor, wanted: Tensor) -> str:
