@@ -52,6 +52,7 @@ docs: $(READY) ## build the documentation into site/
 bench: $(READY) ## time prediction and training, as interleaved ratios, into benchmarks/results/
 	$(BIN)/python -m benchmarks.prediction
 	$(BIN)/python -m benchmarks.training_step
+	$(BIN)/python -m benchmarks.training_against_smp
 
 soak: $(READY) ## the long tests: many more random cases, slow ones included
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -m "slow or not slow" $(PYTEST_ARGS)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from atrous.cli.console import complain, plain, progress, results
+from atrous.cli.console import complain, plain, progress, results, warn
 
 
 class Terminal(io.StringIO):
@@ -79,3 +79,8 @@ def test_a_terminal_sees_no_bar_for_one(monkeypatch):
     with progress("predict", 1) as advance:
         advance()
     assert terminal.getvalue() == ""
+
+
+def test_a_warning_is_one_line(capsys):
+    warn(UserWarning("rate 36\nis wide"), UserWarning, "file.py", 3)
+    assert capsys.readouterr().err == "warning: rate 36\\nis wide\n"

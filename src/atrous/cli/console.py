@@ -53,6 +53,12 @@ def complain(message: object) -> None:
     messages().print(line, soft_wrap=True)
 
 
+def warn(message: Warning | str, *_: object) -> None:
+    """Print one line that begins with `warning:`; it can stand for `warnings.showwarning`."""
+    line = Text.assemble(("warning: ", "bold yellow"), plain(message))
+    messages().print(line, soft_wrap=True)
+
+
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
     """Show a bar on a terminal while more than one thing is done; yields what counts one more.

@@ -9,11 +9,12 @@ import io
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from atrous import __version__
-from atrous.cli.console import complain, results
+from atrous.cli.console import complain, results, warn
 from atrous.errors import AtrousError, ResourceError, UsageError
 
 _EXIT_INTERRUPTED = 130
@@ -63,7 +64,9 @@ def main(words: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     words, debug = _take_debug(list(sys.argv[1:] if words is None else words))
     try:
-        _dispatch(words)
+        with warnings.catch_warnings():
+            warnings.showwarning = warn
+            _dispatch(words)
         sys.stdout.flush()
     except SystemExit as stop:  # tyro has printed help (0) or what is wrong with the options (2)
         return stop.code if isinstance(stop.code, int) else 0
