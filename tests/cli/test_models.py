@@ -1,22 +1,50 @@
 import pytest
 
 from atrous.cli import main
-from atrous.weights import zoo
+from atrous.weights import published, zoo
 
 
-def test_the_models_that_come_with_atrous_are_listed(capsys):
+def test_the_models_are_listed_with_where_they_come_from(capsys):
     assert main(["models"]) == 0
-    table, *licences = capsys.readouterr().out.split("\n\n")
+    table, *origins = capsys.readouterr().out.split("\n\n")
     header, *lines = table.splitlines()
-    assert header.split() == ["model", "network", "size", "val", "mIoU"]
-    assert [text.split(":")[0] for text in licences] == [
-        f"licence of {entry.name}" for entry in zoo.available()
-    ]
-    assert [line.split()[0] for line in lines] == [entry.name for entry in zoo.available()]
+    assert header.split() == ["model", "network", "size", "val", "mIoU", "measured", "on"]
+    names = [*(entry.name for entry in zoo.available()), *published.NAMES]
+    assert [line.split()[0] for line in lines] == names
+    assert [text.split()[0] for text in origins] == names
     line = next(line for line in lines if line.startswith("camvid-lite0"))
     entry = zoo.find("camvid-lite0")
     assert entry.summary in line
     assert f"{100 * entry.facts.training['mean_iou']:.2f} %" in line
+    assert "CamVid" in line
+    assert entry.facts.license in origins[0]
+
+
+@pytest.mark.parametrize("name", published.NAMES)
+def test_public_weights_are_listed_with_all_that_is_known(name, capsys):
+    main(["models"])
+    out = capsys.readouterr().out
+    entry = published.published(name)
+    line = next(line for line in out.splitlines() if line.startswith(name))
+    for fact in (
+        entry.summary,
+        f"{entry.bytes / 1e6:.1f} MB",
+        f"{100 * entry.mean_iou:.2f} %",
+        entry.measured_on,
+    ):
+        assert fact in line
+    origin = next(text for text in out.split("\n\n")[1:] if text.startswith(name))
+    for fact in (entry.url, f"begins with {entry.sha256}", entry.license, "downloaded when first"):
+        assert fact in origin
+
+
+def test_a_list_downloads_nothing(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("downloaded")
+
+    monkeypatch.setattr("atrous.weights.published.download", refuse)
+    assert main(["models"]) == 0
+    assert main(["models", "--card", published.NAMES[0]]) == 0
 
 
 def test_a_card_is_printed_as_it_is(capsys):

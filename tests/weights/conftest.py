@@ -1,7 +1,10 @@
-"""One small network, its file, and a way to forge files like it."""
+"""One small network, its file, a way to forge files like it, and a server that can misbehave."""
 
 import json
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +69,79 @@ def forge(file: Path, tmp_path: Path) -> Forge:
         return path
 
     return write
+
+
+class Site(ThreadingHTTPServer):
+    """One file on loopback, under any name.
+
+    Attributes:
+        content: The file.
+        cuts: For each connection, how many bytes of the answer are sent before it is cut.
+        answers: For each connection, a status to answer with instead of the file.
+        has_ranges: Whether the server goes on where the client asks it to.
+        announces: Whether it says how much it will send.
+        moved_to: Where it sends the client to.
+        silence: Seconds it waits in the middle of each answer.
+        asked: What each connection asked to begin with; None for the whole file.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.content = b""
+        self.cuts: list[int] = []
+        self.answers: list[int] = []
+        self.has_ranges = self.announces = True
+        self.moved_to = ""
+        self.silence = 0.0
+        self.asked: list[str | None] = []
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{name}"
+
+    def handle_error(self, *_: object) -> None:
+        """Be quiet about clients that hang up."""
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: Site
+
+    def do_GET(self) -> None:
+        site, begin = self.server, self.headers.get("Range")
+        site.asked.append(begin)
+        if site.moved_to or site.answers:
+            self.send_response(302 if site.moved_to else site.answers.pop(0))
+            self.send_header("Location", site.moved_to)
+            self.end_headers()
+            return
+        start = int(begin[6:-1]) if begin and site.has_ranges else 0
+        if start and start >= len(site.content):
+            self.send_error(416)
+            return
+        rest = site.content[start:]
+        self.send_response(206 if start else 200)
+        if site.announces:
+            self.send_header("Content-Length", str(len(rest)))
+        self.end_headers()
+        rest = rest[: site.cuts.pop(0)] if site.cuts else rest
+        self.wfile.write(rest[: len(rest) // 2])
+        self.wfile.flush()
+        time.sleep(site.silence)
+        self.wfile.write(rest[len(rest) // 2 :])
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet about requests."""
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A server, and a client that neither takes a proxy to it nor pauses between its tries."""
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr("atrous.weights.download._PAUSE", 0.0)
+    with Site() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from atrous.errors import DataError, UsageError
-from atrous.weights import load_model, save_model, zoo
+from atrous.weights import load_model, published, save_model, zoo
 
 PROSE = """# {name}
 
@@ -59,7 +59,11 @@ def test_a_file_needs_no_suffix(embedded, model, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("smal", "did you mean small?"), ("elephant", "did you mean large or small?")],
+    [
+        ("smal", "did you mean small?"),
+        ("torchvision/deeplabv3_resnet5", "did you mean torchvision/deeplabv3_resnet50?"),
+        ("elephant", "'atrous models' lists those that are"),
+    ],
 )
 def test_an_unknown_name_brings_the_nearest(embedded, name, hint):
     with pytest.raises(UsageError) as caught:
@@ -67,12 +71,21 @@ def test_an_unknown_name_brings_the_nearest(embedded, name, hint):
     assert str(caught.value) == f"model '{name}' is neither a file nor a known name; {hint}"
 
 
-def test_without_any_model_a_file_is_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(zoo, "_EMBEDDED", tmp_path / "nowhere")
-    assert zoo.available() == []
-    with pytest.raises(UsageError) as caught:
-        load_model("small")
-    assert str(caught.value).endswith("nor a known name; give a .safetensors file")
+def test_each_kind_of_name_is_looked_up_where_it_belongs(embedded, model, monkeypatch):
+    asked = []
+    for module, function in ((zoo.hub, "load_from_hub"), (zoo.published, "load_published")):
+        monkeypatch.setattr(module, function, lambda name: asked.append(name) or model)
+    names = ["hf:owner/name@main", *published.NAMES]
+    assert all(load_model(name) is model for name in names)
+    assert asked == names
+
+
+def test_a_file_goes_before_a_name(embedded, model, monkeypatch):
+    file = embedded / published.NAMES[0]
+    file.parent.mkdir()
+    shutil.copy(embedded / "small.safetensors", file)
+    monkeypatch.chdir(embedded)
+    assert load_model(published.NAMES[0]).classes == model.classes
 
 
 def test_a_name_that_ends_like_a_file_is_one(embedded):
@@ -96,6 +109,11 @@ def test_a_card_tells_the_figures_of_its_file(embedded, model):
 def test_a_model_without_a_name_has_no_card(embedded):
     with pytest.raises(UsageError, match="did you mean small"):
         zoo.card("smal")
+
+
+def test_public_weights_have_a_card():
+    name = published.NAMES[0]
+    assert zoo.card(name) == published.card(published.published(name))
 
 
 def test_the_model_that_comes_with_atrous():

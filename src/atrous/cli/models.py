@@ -1,17 +1,27 @@
-"""`atrous models`: the models that come with atrous, and their cards."""
+"""`atrous models`: the models that have a name, and their cards."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from rich.table import Table
 from tyro.conf import arg
 
 from atrous.cli.console import results
 
+if TYPE_CHECKING:
+    from atrous.weights.published import Published
+    from atrous.weights.zoo import Entry
+
+_TITLES = ("model", "network", "size", "val mIoU", "measured on")
+_TO_THE_RIGHT = ("size", "val mIoU")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """List the models that come with atrous, or print the card of one.
+    """List the models that have a name, or print the card of one.
+
+    Those of other libraries are downloaded when they are first used. Any model on the Hugging Face
+    hub that atrous wrote can be named, too: hf:owner/name.
 
     Example: atrous models --card camvid-lite0
     """
@@ -27,19 +37,38 @@ class Models:
 
     def run(self) -> None:
         """Print the list or the card."""
-        from atrous.weights import zoo
+        from atrous.weights import published, zoo
 
-        if self.card:
-            results().print(zoo.card(self.card).rstrip(), soft_wrap=True)
-            return
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for title in ("model", "network", "size", "val mIoU"):
-            table.add_column(title, justify="right" if title in ("size", "val mIoU") else "left")
-        entries = zoo.available()
-        for entry in entries:
-            score = f"{100 * entry.facts.training['mean_iou']:.2f} %"
-            table.add_row(entry.name, entry.summary, f"{entry.bytes / 1e6:.1f} MB", score)
         console = results()
+        if self.card:
+            console.print(zoo.card(self.card).rstrip(), soft_wrap=True)
+            return
+        embedded = zoo.available()
+        others = [published.published(name) for name in published.NAMES]
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for title in _TITLES:
+            table.add_column(title, justify="right" if title in _TO_THE_RIGHT else "left")
+        for entry in embedded:
+            facts = entry.facts.training
+            _add(table, entry, facts["mean_iou"], str(facts.get("dataset", "")))
+        for entry in others:
+            _add(table, entry, entry.mean_iou, entry.measured_on)
         console.print(table)
-        for entry in entries:
-            console.print(f"\nlicence of {entry.name}: {entry.facts.license}")
+        for entry in embedded:
+            console.print(f"\n{entry.name} comes with atrous\n  licence  {entry.facts.license}")
+        for entry in others:
+            console.print(f"\n{_origin(entry)}", soft_wrap=True)
+
+
+def _add(table: Table, entry: "Entry | Published", mean_iou: float, measured_on: str) -> None:
+    size = f"{entry.bytes / 1e6:.1f} MB"
+    table.add_row(entry.name, entry.summary, size, f"{100 * mean_iou:.2f} %", measured_on)
+
+
+def _origin(entry: "Published") -> str:
+    return (
+        f"{entry.name} is downloaded when first used\n"
+        f"  address  {entry.url}\n"
+        f"  SHA-256  begins with {entry.sha256}; the publisher gives no more\n"
+        f"  licence  {entry.license}"
+    )

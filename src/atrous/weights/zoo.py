@@ -6,6 +6,7 @@ from pathlib import Path
 
 from atrous.errors import UsageError
 from atrous.models import SegmentationModel
+from atrous.weights import hub, published
 from atrous.weights.model_file import ModelFacts, read_facts, read_model
 
 _EMBEDDED = Path(__file__).parent / "embedded"
@@ -47,15 +48,15 @@ def available() -> list[Entry]:
 
 
 def find(name: str) -> Entry:
-    """Return the entry called `name`.
+    """Return the entry called `name` among those that come with atrous.
 
     Raises:
-        UsageError: There is none; the message names the nearest.
+        UsageError: There is none; the message names the nearest of all that have a name.
     """
     entries = {entry.name: entry for entry in available()}
     if name not in entries:
-        near = difflib.get_close_matches(name, entries, n=1) or sorted(entries)
-        hint = f"did you mean {' or '.join(near)}?" if near else "give a .safetensors file"
+        near = difflib.get_close_matches(name, [*entries, *published.NAMES], n=1)
+        hint = f"did you mean {near[0]}?" if near else "'atrous models' lists those that are"
         raise UsageError(f"model {name!r} is neither a file nor a known name; {hint}")
     return entries[name]
 
@@ -64,24 +65,33 @@ def load_model(source: str | Path) -> SegmentationModel:
     """Return a model in eval mode, by its name or from its file.
 
     Args:
-        source: A name that `atrous models` lists, or a `.safetensors` file that atrous wrote.
+        source: A `.safetensors` file that atrous wrote; a name that `atrous models` lists, whose
+            weights are downloaded the first time if they do not come with atrous; or
+            `hf:owner/name`, with `@revision` if need be, on the Hugging Face hub.
 
     Raises:
         UsageError: No model has this name.
-        DataError: The file is missing, is no model file, or was altered.
+        DataError: The file is missing, is no model file, or was altered; or a download failed.
+        ResourceError: The disk is full.
 
     Example:
         >>> load_model("camvid-lite0").classes[:3]
         ('Sky', 'Building', 'Pole')
     """
     text = str(source)
+    if text.startswith(hub.PREFIX) and not isinstance(source, Path):
+        return hub.load_from_hub(text)
     if isinstance(source, Path) or text.endswith(".safetensors") or Path(text).is_file():
         return read_model(source)
+    if text in published.NAMES:
+        return published.load_published(text)
     return read_model(find(text).file)
 
 
 def card(name: str) -> str:
     """Return the model card of `name`: Markdown, with the figures that the model file states."""
+    if name in published.NAMES:
+        return published.card(published.published(name))
     entry = find(name)
     facts = entry.facts
     prose = entry.file.with_suffix(".md").read_text(encoding="utf-8")

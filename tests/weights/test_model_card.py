@@ -1,0 +1,99 @@
+import pytest
+import yaml
+
+from atrous.weights import save_model
+from atrous.weights.model_card import model_card
+from atrous.weights.model_file import read_facts
+
+TRAINING = {
+    "name": "small",
+    "recipe": "camvid-lite0",
+    "steps": 1200,
+    "mean_iou": 0.612345,
+    "pixel_accuracy": None,
+    "seconds": 12.5,
+    "class_iou": {"sky": 0.9, "road": None, "tree|bush": 1 / 3},
+    "published": {"mean_iou": 0.5, "measured_on": "some\nimages"},
+    "converted": {"origin": "smp", "verdict": "checked", "settings": {"a": 1}},
+}
+
+
+@pytest.fixture
+def card(model, tmp_path):
+    """Make the card of a model with these facts."""
+
+    def make(training=None, license=""):
+        file = save_model(model, tmp_path / "a", training=training or {}, license=license)
+        return model_card(read_facts(file), "hf:owner/street-net", megabytes=1.23)
+
+    return make
+
+
+def header(text: str) -> dict:
+    return yaml.safe_load(text.split("---\n")[1])
+
+
+def test_it_tells_the_facts_of_the_file(card):
+    text = card(TRAINING, "Free for all.")
+    for line in (
+        "# small",
+        "- recipe: camvid-lite0",
+        "- steps: 1200",
+        "- mean IoU: 61.23 %",
+        "- seconds: 12.5",
+        "- published: mean iou 50.00 %, measured on some images",
+        "- converted from smp: checked",
+        "| sky | 90.00 % |",
+        "| road | n/a |",
+        "| tree\\|bush | 33.33 % |",
+        "sky, road, tree",
+        "Free for all.",
+    ):
+        assert line in text.splitlines()
+    assert "pixel accuracy" not in text
+    assert "deeplabv3plus on test_resnet, output stride 8, 3 classes; 1.2 MB." in text
+
+
+def test_its_code_is_five_lines_that_load_the_model(card):
+    text = card()
+    code = text.split("```python\n")[1].split("```")[0]
+    assert 'atrous.Segmenter("hf:owner/street-net")' in code
+    assert len(code.strip().splitlines()) == 5
+    compile(code, "card", "exec")
+
+
+def test_without_facts_it_says_so(card):
+    text = card()
+    assert "# street-net\n" in text
+    assert "- The file does not say." in text
+    assert "The file names none." in text
+    assert "license" not in header(text)
+
+
+@pytest.mark.parametrize(
+    ("license", "known"),
+    [
+        ("Apache-2.0", "apache-2.0"),
+        ("MIT", "mit"),
+        ("cc-by-nc-4.0", "cc-by-nc-4.0"),
+        ("Weights under Apache-2.0", "other"),
+        ("a: b\n- c", "other"),
+    ],
+)
+def test_its_header_is_what_the_hub_reads(card, license, known):
+    assert header(card(license=license)) == {
+        "library_name": "atrous",
+        "pipeline_tag": "image-segmentation",
+        "license": known,
+        "tags": ["semantic-segmentation", "deeplab"],
+    }
+
+
+def test_nothing_of_the_file_becomes_markup(card):
+    text = card({"name": "a\n# huge", "recipe": "<script>\n# big", "by": "__me__"}, "<b>x\n\n# y")
+    assert "<script" not in text
+    assert "<b>" not in text
+    assert "- by: \\_\\_me\\_\\_" in text
+    assert "\n# huge" not in text
+    assert "\n# big" not in text
+    assert "\n# y" not in text
