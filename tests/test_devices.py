@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from atrous.devices import pick_device
+from atrous.devices import has_fast_bf16, pick_device
 from atrous.errors import UsageError
 
 
@@ -49,3 +49,9 @@ def test_apples_gpu_is_refused_where_there_is_none(machine):
     machine(gpus=1, apple=False)
     with pytest.raises(UsageError, match="'mps': torch sees no Apple GPU here; use --device cpu"):
         pick_device("mps")
+
+
+def test_bfloat16_is_fast_with_a_matrix_unit_only(monkeypatch):
+    for unit in (True, False):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda unit=unit: {"amx_bf16": unit})
+        assert has_fast_bf16(torch.device("cpu")) is unit

@@ -48,6 +48,20 @@ def test_the_length_said_last_is_the_length():
         ("train.max_steps", "expected section.key=value"),
         ("train.max_steps=[", "not YAML"),
         ("train=5", "train"),
+        ("loss.dise=1", "unknown key loss.dise; did you mean loss.dice?"),
+        ("loss.cross_entropy=0", "give one of cross_entropy, dice, lovasz and focal a weight"),
+        ("loss.dice=-1", "loss.dice: should be greater than or equal to 0"),
+        ("loss.ohem_fraction=0", "loss.ohem_fraction: should be greater than 0"),
+        ("loss.label_smoothing=2", "loss.label_smoothing: should be less than or equal to 1"),
+        ("train.ema_decay=1", "train.ema_decay: should be less than 1"),
+        ("train.accumulate_steps=0", "train.accumulate_steps: should be greater than 0"),
+        ("train.patience=0", "train.patience: should be greater than 0"),
+        (
+            "train.second_stage={from_fractoin: 1}",
+            "unknown key train.second_stage.from_fractoin; did you mean "
+            "train.second_stage.from_fraction?",
+        ),
+        ("train.second_stage={output_stride: 7}", "train.second_stage.output_stride"),
     ],
 )
 def test_a_wrong_setting_is_named(setting, said):
@@ -86,5 +100,13 @@ def test_an_empty_file_is_the_defaults(tmp_path):
 
 def test_the_written_recipe_names_every_value():
     written = yaml.safe_load(Recipe().to_yaml())
-    for section in ("model", "data", "optim", "train"):
+    for section in ("model", "data", "loss", "optim", "train"):
         assert set(written[section]) == set(type(getattr(Recipe(), section)).model_fields)
+
+
+def test_a_section_within_a_section_survives_a_round_trip(tmp_path):
+    recipe = load_recipe("default", ["train.second_stage={lr: 0.001}", "train.freeze=[layer1]"])
+    assert recipe.train.second_stage.output_stride == 8
+    file = tmp_path / "mine.yaml"
+    file.write_text(recipe.to_yaml())
+    assert load_recipe(file) == recipe

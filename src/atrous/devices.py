@@ -36,3 +36,14 @@ def pick_device(name: str = "auto") -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError("device 'mps': torch sees no Apple GPU here; use --device cpu or auto")
     return device
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Return whether `device` multiplies bfloat16 faster than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        # Without a matrix unit bfloat16 is slower. torch 2.10 cannot tell, and keeps float32.
+        capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(capabilities.get("amx_bf16"))
+    return False

@@ -1,4 +1,4 @@
-"""The recipe: everything that decides a training, in one YAML file with five sections.
+"""The recipe: everything that decides a training, in one YAML file with sections.
 
 A recipe is data. Names in it are looked up in atrous's own tables and never imported; a key that
 is not known is refused, with the nearest one that is.
@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -49,6 +49,7 @@ class ModelSection(Section):
     kernel_size: PositiveInt = 3
     channels: PositiveInt | None = None
     scales: tuple[Annotated[float, Field(ge=0.1, le=4)], ...] = (1.0,)
+    aux_head: bool = False
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     pretrained_backbone: bool = True
 
@@ -76,6 +77,8 @@ class DataSection(Section):
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     workers: NonNegativeInt = 1
     """Processes that read and change images beside the one that trains."""
+    worker_timeout: PositiveFloat = 120.0
+    """Seconds to wait for one of them; longer, and it counts as stuck."""
 
 
 class OptimSection(Section):
@@ -96,22 +99,74 @@ class OptimSection(Section):
     """Longest gradient that is followed; longer ones are shortened to it."""
 
 
+class LossSection(Section):
+    """What is made small: a sum of losses, each times its weight, on labels at full size."""
+
+    cross_entropy: NonNegativeFloat = 1.0
+    dice: NonNegativeFloat = 0.0
+    """Overlap of each class that occurs, however small (arXiv:1707.03237)."""
+    lovasz: NonNegativeFloat = 0.0
+    """Mean IoU of the classes that occur, made smooth (arXiv:1705.08790)."""
+    focal: NonNegativeFloat = 0.0
+    """Cross-entropy that turns from easy pixels (arXiv:1708.02002, section 3)."""
+    label_smoothing: Fraction = 0.0
+    """Share of the truth that cross_entropy spreads evenly (arXiv:1512.00567, section 7)."""
+    ohem_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Fraction of the pixels, the hardest ones, that cross_entropy counts (arXiv:1604.03540)."""
+    focal_gamma: NonNegativeFloat = 2.0
+    aux_weight: NonNegativeFloat = 0.4
+    """Weight of the same sum at the auxiliary head (arXiv:1612.01105, sections 4 and 5.2)."""
+
+    @model_validator(mode="after")
+    def _something(self) -> "LossSection":
+        if not self.cross_entropy + self.dice + self.lovasz + self.focal:
+            raise ValueError("give one of cross_entropy, dice, lovasz and focal a weight")
+        return self
+
+
+class SecondStage(Section):
+    """The end of a training on denser maps, as in arXiv:1706.05587, section 4.1."""
+
+    from_fraction: Fraction = 0.5
+    """Part of the training after which it begins."""
+    output_stride: Literal[4, 8, 16, 32] = 8
+    lr: PositiveFloat | None = None
+    """Where the schedule starts anew; by default a seventh of optim.lr, as 0.001 is of 0.007."""
+    freeze_batch_norm: bool = True
+
+
 class TrainSection(Section):
     """How long, on what, and what is written when."""
 
     epochs: PositiveFloat | None = None
     max_steps: PositiveInt | None = None
+    weights: str = ""
+    """A model, by name or file, or another library's checkpoint to start from. Its network is
+    trained, whatever `model` says; classes of the same name keep what was learnt."""
     batch_size: PositiveInt = 8
+    accumulate_steps: PositiveInt = 1
+    """Batches whose gradients make one step; a batch norm still sees one batch at a time."""
     seed: NonNegativeInt = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """bf16 runs the network in bfloat16 autocast; auto takes it where the processor has it."""
     class_weights: Literal["none", "log-frequency", "median-frequency"] | tuple[float, ...] = "none"
     """Weights of the classes in the loss, counted on the training masks or given one by one."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Judge and keep a running average; a step leaves this much (arXiv:1512.00567, section 8)."""
+    freeze: tuple[str, ...] = ()
+    """Layers that do not learn: `backbone`, a stage of it such as `layer1`, or any module."""
+    freeze_batch_norm: bool = False
+    """Batch norms stay as they are; for batches too small for them (arXiv:1706.05587, table 9)."""
+    second_stage: SecondStage | None = None
+    patience: PositiveInt | None = None
+    """Validations without a better score, in the last stage, after which the training ends."""
     validate_every: PositiveFloat = 1.0
     """Epochs between two validations; the last step always has one."""
     checkpoint_every: PositiveInt = 500
     """Steps between two checkpoints; validations have one too."""
+    checkpoint_minutes: PositiveFloat = 5.0
+    """Longest time between two checkpoints, where steps are slow."""
     keep_checkpoints: PositiveInt = 3
     previews: NonNegativeInt = 4
     """Validation images of which a picture (photo, truth, prediction) is written."""
@@ -138,6 +193,7 @@ class Recipe(Section):
     """What one may do with the weights that this training makes."""
     model: ModelSection = ModelSection()
     data: DataSection = DataSection()
+    loss: LossSection = LossSection()
     optim: OptimSection = OptimSection()
     train: TrainSection = TrainSection(epochs=20)
 
@@ -242,5 +298,6 @@ def _unknown_key(location: tuple[int | str, ...]) -> str:
 def _known_keys(sections: list[str]) -> list[str]:
     level: Any = Recipe
     for section in sections:
-        level = level.model_fields[section].annotation
+        kind = level.model_fields[section].annotation
+        level = next(iter(get_args(kind)), kind)  # of `SecondStage | None`, the first
     return list(level.model_fields)

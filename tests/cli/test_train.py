@@ -55,6 +55,14 @@ def test_a_folder_becomes_a_model_that_predicts(folder, capsys):
     assert main(["evaluate", "--model", str(model), "--data", str(folder), "--out", str(out)]) == 0
 
 
+def test_a_learning_rate_is_suggested_and_nothing_is_kept(folder, capsys):
+    assert _train(folder, "--find-lr") == 0
+    said = capsys.readouterr().out
+    assert "1.0e-06" in said
+    assert "--set optim.lr=" in said
+    assert not (folder.parent / "run").exists()
+
+
 def test_classes_on_the_command_line_do_without_a_dataset_yaml(folder):
     (folder / "dataset.yaml").unlink()
     assert _train(folder) == 3

@@ -9,38 +9,29 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from atrous.losses import upsampled_cross_entropy
+from atrous.losses.full_size import label_mass
 
 IGNORE = 255
 
 
 def by_definition(
-    logits: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None
+    scores: np.ndarray,
+    labels: np.ndarray,
+    weight: np.ndarray | None = None,
+    smoothing: float = 0.0,
+    hardest: float = 1.0,
 ) -> float:
-    """The weighted mean of -log softmax at the true class, on logits (B, K, h, w) in float64."""
-    total = mass = 0.0
-    for image, labels in zip(logits, target, strict=True):
-        rows = between_cells(image.shape[1], labels.shape[0])
-        columns = between_cells(image.shape[2], labels.shape[1])
-        for row, label_row in zip(rows, labels.tolist(), strict=True):
-            for column, label in zip(columns, label_row, strict=True):
-                if label != IGNORE:
-                    scores = np.einsum("khw,h,w->k", image, row, column)
-                    share = 1.0 if weight is None else weight[label]
-                    peak = scores.max()
-                    total += share * (peak + math.log(np.exp(scores - peak).sum()) - scores[label])
-                    mass += share
-    return total / mass if mass else 0.0
-
-
-def between_cells(cells: int, pixels: int) -> np.ndarray:
-    """How much of each cell each pixel takes: (pixels, cells), bilinear, corners not aligned."""
-    shares = np.zeros((pixels, cells))
-    for pixel in range(pixels):
-        place = max((pixel + 0.5) * cells / pixels - 0.5, 0)
-        low = min(int(place), cells - 1)
-        shares[pixel, low] += 1 - (place - low)
-        shares[pixel, min(low + 1, cells - 1)] += place - low
-    return shares
+    """The weighted mean of -log softmax at the true class, of scores (N, K) in float64."""
+    losses = []
+    for row, label in zip(scores, labels, strict=True):
+        weights = np.ones(len(row)) if weight is None else weight
+        peak = row.max()
+        surprise = peak + math.log(np.exp(row - peak).sum()) - row
+        spread = smoothing / len(row) * (weights * surprise).sum()
+        losses.append(((1 - smoothing) * weights[label] * surprise[label] + spread, weights[label]))
+    losses.sort(key=lambda pair: -pair[0])
+    chosen = losses[: math.ceil(hardest * len(losses))]
+    return sum(loss for loss, _ in chosen) / sum(share for _, share in chosen) if chosen else 0.0
 
 
 small = st.integers(1, 4)
@@ -52,22 +43,32 @@ small = st.integers(1, 4)
     grid=st.tuples(small, small),
     size=st.tuples(st.integers(1, 7), st.integers(1, 7)),
     weighted=st.booleans(),
+    smoothing=st.sampled_from([0.0, 0.1, 1.0]),
+    hardest=st.sampled_from([1.0, 0.999, 0.5, 0.2, 0.01]),
     seed=st.integers(0, 9999),
 )
-def test_it_is_the_definition(batch, classes, grid, size, weighted, seed):
+def test_it_is_the_definition(
+    batch, classes, grid, size, weighted, smoothing, hardest, seed, upsampled_by_hand
+):
     random = np.random.default_rng(seed)
     logits = random.normal(0, 4, (batch, classes, *grid))
     target = random.choice([*range(classes), IGNORE], (batch, *size))
     weight = random.uniform(0.1, 3, classes) if weighted else None
-    expected = by_definition(logits, target, weight)
+    expected = by_definition(*upsampled_by_hand(logits, target), weight, smoothing, hardest)
     weights = None if weight is None else torch.from_numpy(weight)
-    exact = upsampled_cross_entropy(torch.from_numpy(logits), torch.from_numpy(target), weights)
-    assert exact.dtype == torch.float64
+
+    def ours(dtype: torch.dtype) -> Tensor:
+        return upsampled_cross_entropy(
+            torch.from_numpy(logits).to(dtype),
+            torch.from_numpy(target),
+            weights,
+            label_smoothing=smoothing,
+            hardest=hardest,
+        )
+
+    exact, single = ours(torch.float64), ours(torch.float32)
+    assert (exact.dtype, single.dtype) == (torch.float64, torch.float32)
     assert exact.item() == pytest.approx(expected, rel=1e-6, abs=1e-10)
-    single = upsampled_cross_entropy(
-        torch.from_numpy(logits).float(), torch.from_numpy(target), weights
-    )
-    assert single.dtype == torch.float32
     assert single.item() == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
@@ -153,3 +154,38 @@ def test_gradients_are_those_of_finite_differences(seed):
     loss(logits.requires_grad_()).backward()
     slope = (loss(logits + 1e-6 * step) - loss(logits - 1e-6 * step)) / 2e-6
     assert slope.item() == pytest.approx((logits.grad * step).sum().item(), rel=1e-6, abs=1e-8)
+
+
+def test_the_hardest_half_is_the_mean_over_it():
+    # Surprises 0.1 to 0.9 in steps of 0.1, by giving each pixel's class its probability.
+    surprise = torch.arange(1, 10) / 10
+    logits = torch.stack([-surprise, (1 - (-surprise).exp()).log()]).view(1, 2, 3, 3)
+    target = torch.zeros(1, 3, 3, dtype=torch.uint8)
+    half = upsampled_cross_entropy(logits, target, hardest=0.5)
+    assert half.item() == pytest.approx((0.9 + 0.8 + 0.7 + 0.6 + 0.5) / 5)
+    target[0, 2] = IGNORE
+    third = upsampled_cross_entropy(logits, target, hardest=1 / 3)  # of the six that count
+    assert third.item() == pytest.approx((0.6 + 0.5) / 2)
+
+
+def test_only_the_hardest_pixels_teach():
+    torch.manual_seed(0)
+    logits = torch.randn(1, 3, 4, 5, requires_grad=True)
+    target = torch.randint(0, 3, (1, 4, 5))
+    upsampled_cross_entropy(logits, target, hardest=0.25).backward()
+    assert (logits.grad.abs().sum(dim=1) > 0).sum() == 5
+
+
+@pytest.mark.parametrize("weight", [None, torch.tensor([0.5, 1.0, 2.0])])
+def test_the_mean_of_a_batch_is_that_of_its_parts_by_their_mass(weight):
+    torch.manual_seed(0)
+    logits, target = torch.randn(3, 3, 4, 4), torch.randint(0, 3, (3, 9, 7))
+    target[0, :6] = target[1, :2] = IGNORE
+    whole = upsampled_cross_entropy(logits, target, weight, label_smoothing=0.2)
+    parts = [
+        upsampled_cross_entropy(logits[i, None], target[i, None], weight, label_smoothing=0.2)
+        * label_mass(target[i, None], weight)
+        / label_mass(target, weight)
+        for i in range(3)
+    ]
+    assert sum(parts).item() == pytest.approx(whole.item(), rel=1e-6)

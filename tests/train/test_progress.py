@@ -38,3 +38,9 @@ def test_a_file_gets_lines_without_control_characters(tmp_path, tiny_recipe, mon
     assert "\x1b" not in told
     assert "step 10/10  epoch 1.7  loss " in told
     assert "min left" in told
+
+
+def test_a_note_is_a_line_of_its_own():
+    text = io.StringIO()
+    ConsoleProgress(Console(file=text, width=20, highlight=False)).note("a note longer than a line")
+    assert text.getvalue() == "a note longer than a line\n"

@@ -29,8 +29,9 @@ class Train:
     data: Annotated[
         str | None,
         arg(
-            metavar="DIR|NAME",
-            help="Folder with images/ and masks/, or the made-up set 'shapes'.",
+            metavar="DIR|NAME=DIR",
+            help="Folder with images/ and masks/ or in a standard layout (NAME=DIR forces one: "
+            "voc, cityscapes, ade20k, ...), or the made-up set 'shapes'.",
             help_behavior_hint="(default: the recipe's)",
         ),
     ] = None
@@ -54,6 +55,10 @@ class Train:
         ),
     ] = None
     resume: Annotated[Flag, arg(help="Go on with the run in --out.")] = False
+    find_lr: Annotated[
+        Flag,
+        arg(help="Only take up to 100 steps at growing rates, and suggest one; keeps nothing."),
+    ] = False
     classes: Classes = ()
     ignore: Ignore = ()
     device: Device = "auto"
@@ -63,6 +68,9 @@ class Train:
         # Where data workers share the cores, threads that spin while they wait cost tenfold; it is
         # read when torch is loaded.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        if self.find_lr:
+            self._suggest_lr()
+            return
         from atrous.train import train
         from atrous.train.progress import ConsoleProgress
         from atrous.train.run_directory import unused_folder
@@ -79,6 +87,21 @@ class Train:
             self._say_how_to_go_on(outcome)
             raise SystemExit(128 + (outcome.stopped_by or 0))
         self._say_what_was_reached(outcome, outcome.evaluation)
+
+    def _suggest_lr(self) -> None:
+        """Print the loss at growing learning rates, and the rate to start from."""
+        from rich.table import Table
+
+        from atrous.train.lr_finder import find_lr
+
+        recipe = self._read_recipe()
+        with messages().status("taking steps at growing learning rates"):
+            curve = find_lr(recipe)
+        table = Table("learning rate", "loss", box=None)
+        for index in range(0, len(curve.rates), 10):
+            table.add_row(f"{curve.rates[index]:.1e}", f"{curve.losses[index]:.4f}")
+        results().print(table)
+        results().print(f"\nWhere the loss falls fastest: --set optim.lr={curve.suggestion:.1e}")
 
     def _run_to_resume(self) -> Path:
         """Return the run directory; what belongs to its recipe cannot be said again."""

@@ -1,16 +1,21 @@
-"""Cross-entropy on labels at their full size.
+"""Cross-entropy on labels at their full size."""
 
-Shrinking the labels to the logits' grid instead loses the small objects: 77.21 against 76.01 mIoU
-in Chen et al. 2017, arXiv:1706.05587, table 8.
-"""
+import math
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from atrous.losses.full_size import at_full_size, counted_pixels, divided, label_mass
+
 
 def upsampled_cross_entropy(
-    logits: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = 255
+    logits: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = 255,
+    *,
+    label_smoothing: float = 0.0,
+    hardest: float = 1.0,
 ) -> Tensor:
     """Return the cross-entropy of logits that are first brought to the target's size bilinearly.
 
@@ -19,6 +24,10 @@ def upsampled_cross_entropy(
         target: (B, H, W) integer classes 0 to K-1, or `ignore_index`.
         weight: (K,) weight of each class; by default all 1.
         ignore_index: Pixels of this value count for nothing.
+        label_smoothing: Share of the truth that is spread evenly over all classes (Szegedy et al.
+            2015, arXiv:1512.00567, section 7).
+        hardest: Fraction of the pixels that counts, those of the highest weighted loss in the
+            batch (Shrivastava et al. 2016, arXiv:1604.03540); 1 takes all.
 
     Returns:
         A scalar, in float32 or better: the weighted mean over the pixels that count; 0 when none
@@ -34,18 +43,19 @@ def upsampled_cross_entropy(
         1.3863
     """
     target = target.long()
-    counted = target != ignore_index
-    if ((target < 0) | (target >= logits.shape[1])).logical_and(counted).any():
-        raise ValueError(
-            f"target has labels outside 0..{logits.shape[1] - 1} and ignore_index {ignore_index}: "
-            f"{sorted(set(target.unique().tolist()) - {*range(logits.shape[1]), ignore_index})}"
-        )
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    counted = counted_pixels(target, logits.shape[1], ignore_index)
+    logits = at_full_size(logits, target)
     weight = None if weight is None else weight.to(logits)
-    logits = F.interpolate(logits, size=target.shape[-2:], mode="bilinear", align_corners=False)
-    total = F.cross_entropy(
-        logits, target, weight=weight, ignore_index=ignore_index, reduction="sum"
+    losses = F.cross_entropy(
+        logits,
+        target,
+        weight=weight,
+        ignore_index=ignore_index,
+        reduction="sum" if hardest == 1 else "none",
+        label_smoothing=label_smoothing,
     )
-    mass = counted.sum() if weight is None else weight[target[counted]].sum()
-    # With nothing to count, total is 0, and 0 over a tiny number is 0 rather than NaN.
-    return total / mass.clamp(min=1e-12)
+    if hardest == 1:
+        return divided(losses, label_mass(target, weight, ignore_index))
+    losses, labels = losses[counted], target[counted]
+    losses, chosen = losses.topk(math.ceil(hardest * len(losses)), sorted=False)
+    return divided(losses.sum(), label_mass(labels[chosen], weight, ignore_index))

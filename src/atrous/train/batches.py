@@ -1,6 +1,5 @@
 """Batches of augmented samples, read by worker processes, from any step of a run on."""
 
-import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,8 +10,9 @@ from torch.utils.data import Dataset as TorchDataset
 from atrous.data import Dataset
 from atrous.data.order import EndlessOrder
 from atrous.data.transforms import Augmentation, TrainingSamples
-from atrous.errors import AtrousError
+from atrous.errors import AtrousError, DataError, ResourceError
 from atrous.recipe import DataSection, TrainSection
+from atrous.train.worker_errors import answer_within, none_left, prepare_worker
 
 
 def batches(
@@ -57,13 +57,20 @@ def batches(
         sampler=order,  # pyright: ignore[reportArgumentType], it yields (epoch, index)
         num_workers=data.workers,
         collate_fn=_collate,
-        worker_init_fn=_leave_signals_to_the_trainer,
+        worker_init_fn=prepare_worker,
         pin_memory=pin_memory,
     )
-    for batch in loader:
-        if isinstance(batch, AtrousError):
-            raise batch
-        yield batch
+    with none_left() as workers:
+        drawn = iter(loader)
+        try:
+            for _ in range(first_step, total_steps):
+                with answer_within(data.worker_timeout, workers):
+                    batch = next(drawn)
+                if isinstance(batch, AtrousError):
+                    raise batch
+                yield batch
+        finally:
+            del drawn  # with it torch ends the workers, all but the stuck ones
 
 
 class _ErrorsAsValues(TorchDataset[Any]):
@@ -77,12 +84,11 @@ class _ErrorsAsValues(TorchDataset[Any]):
             return self.samples[index]
         except AtrousError as error:
             return error
-
-
-def _leave_signals_to_the_trainer(worker: int) -> None:
-    """Keep a worker alive when Ctrl-C or SIGTERM reaches the whole process group."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        except MemoryError:
+            return ResourceError("memory ran out in a data worker; lower data.crop_size or workers")
+        except Exception as error:  # of any data set, one from elsewhere too
+            what = f"sample {index[1]} cannot be read ({type(error).__name__}: {error})"
+            return DataError(f"{self.samples.dataset.name}: {what}; mend or remove it")
 
 
 def _collate(samples: Sequence[Any]) -> Any:

@@ -1,25 +1,27 @@
 """Checkpoints: everything that a killed training needs to go on, complete or absent.
 
-A checkpoint is a folder `checkpoints/step-NNNNNNNN/` with the weights, the optimiser's moments and
-`state.json`. There is no generator to store: order, augmentation and dropout are functions of the
-seed and the step.
+A checkpoint is a folder `checkpoints/step-NNNNNNNN/` with the weights, their running average where
+there is one, the optimiser's moments, `state.json`, and `SHA256SUMS` over all of these, which
+`sha256sum -c` understands. There is no generator to store: order, augmentation and dropout are
+functions of the seed and the step.
 """
 
 import hashlib
 import json
 import shutil
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from atrous.errors import DataError
-from atrous.files import write_atomically, write_folder_atomically, write_json, write_text
+from atrous.errors import DataError, DivergedError
+from atrous.files import write_atomically, write_folder_atomically, write_text
 
 _LATEST = "latest"
+_SUMS = "SHA256SUMS"
 
 
 class Checkpoint(NamedTuple):
@@ -29,6 +31,7 @@ class Checkpoint(NamedTuple):
     model: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     state: dict[str, Any]
+    average: dict[str, Tensor] | None = None
 
 
 def save_checkpoint(
@@ -39,49 +42,58 @@ def save_checkpoint(
     optimizer: Optimizer,
     state: dict[str, Any],
     keep: int,
+    average: Mapping[str, Tensor] | None = None,
 ) -> Path:
-    """Write the checkpoint of `step` below `folder`, and keep only the newest `keep`."""
-    tensors = {"model": model.state_dict(), "optimizer": flatten_moments(optimizer)}
-    contents = {
-        name: save({key: tensor.detach().cpu().contiguous() for key, tensor in part.items()})
-        for name, part in tensors.items()
-    }
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    """Write the checkpoint of `step` below `folder`, and keep only the newest `keep`.
+
+    Raises:
+        DivergedError: A weight or moment is not a finite number; nothing is written.
+        ResourceError: The disk is full or cannot be written; the older checkpoints are untouched.
+    """
+    parts = {"model": model.state_dict(), "optimizer": flatten_moments(optimizer)}
+    if average is not None:
+        parts["average"] = average
+    contents = {f"{name}.safetensors": _packed(part) for name, part in parts.items()}
+    text = json.dumps({"step": step, **state}, indent=2, ensure_ascii=False) + "\n"
+    contents["state.json"] = text.encode()
 
     def fill(inside: Path) -> None:
-        for name, content in contents.items():
-            write_atomically(inside / f"{name}.safetensors", lambda file, c=content: file.write(c))
-        write_json(inside / "state.json", {"step": step, "sha256": hashes, **state})
+        for name, content in (contents | {_SUMS: _sums(contents)}).items():
+            write_atomically(inside / name, lambda file, c=content: file.write(c))
 
     path = write_folder_atomically(folder / f"step-{step:08d}", fill)
     write_text(folder / _LATEST, path.name + "\n")
     # Later ones stay from before a return to an older checkpoint; they do not count.
     until_now = [old for old in sorted(folder.glob("step-*")) if old.name <= path.name]
     for old in until_now[:-keep]:
-        shutil.rmtree(old)
+        shutil.rmtree(old, ignore_errors=True)  # what stays is tried again after the next
     return path
 
 
-def load_latest(folder: Path) -> Checkpoint:
-    """Read the newest checkpoint below `folder`.
+def load_latest(folder: Path, *, say: Callable[[str], object] = lambda _: None) -> Checkpoint:
+    """Read the newest checkpoint below `folder` that is as it was written.
+
+    Args:
+        folder: Where the checkpoints are.
+        say: Told, in one line, of each damaged checkpoint that is passed over.
 
     Raises:
-        DataError: There is none, or it is not as it was written.
+        DataError: There is none, or all are damaged.
     """
-    pointer = folder / _LATEST
-    if not pointer.is_file():
-        raise DataError(f"{folder}: no checkpoint to resume from; start without --resume")
-    path = folder / pointer.read_text(encoding="utf-8").strip()
-    try:
-        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
-        hashes = state.pop("sha256")
-        parts = {name: _read(path / f"{name}.safetensors", hashes[name]) for name in hashes}
-        return Checkpoint(state.pop("step"), parts["model"], parts["optimizer"], state)
-    except (OSError, KeyError, ValueError, SafetensorError) as error:
-        raise DataError(
-            f"{path}: the checkpoint is damaged ({error}); write the name of an older folder "
-            f"beside it into {pointer}"
-        ) from error
+    damaged = []
+    for path in _newest_first(folder, say):
+        try:
+            checkpoint = _read(path)
+        except (OSError, ValueError) as error:
+            damaged.append(f"{path}: the checkpoint is damaged ({error})")
+            continue
+        for line in damaged:
+            say(f"{line}; going back to {path.name}")
+        return checkpoint
+    if damaged:
+        older = ", and so are all before it" if len(damaged) > 1 else ", and there is none before"
+        raise DataError(f"{damaged[0]}{older}; start another run with another --out")
+    raise DataError(f"{folder}: no checkpoint to resume from; start without --resume")
 
 
 def flatten_moments(optimizer: Optimizer) -> dict[str, Tensor]:
@@ -103,8 +115,42 @@ def restore_moments(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
 
 
-def _read(path: Path, sha256: str) -> dict[str, Tensor]:
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"{path.name} has another SHA-256 than when it was written")
-    return load(content)
+def _packed(tensors: Mapping[str, Tensor]) -> bytes:
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    for key, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise DivergedError(
+                f"{key} holds a value that is no finite number, so no checkpoint is written; the "
+                "ones before are kept; lower optim.lr, or set optim.clip_norm=1"
+            )
+    return save(tensors)
+
+
+def _sums(contents: Mapping[str, bytes]) -> bytes:
+    """Return a line for each file, in the order of their names."""
+    hashes = {name: hashlib.sha256(contents[name]).hexdigest() for name in sorted(contents)}
+    return "".join(f"{sha256}  {name}\n" for name, sha256 in hashes.items()).encode()
+
+
+def _newest_first(folder: Path, say: Callable[[str], object]) -> Iterator[Path]:
+    """Yield the checkpoints from the one that `latest` names to the oldest."""
+    pointer = folder / _LATEST
+    names = sorted((path.name for path in folder.glob("step-*")), reverse=True)
+    newest = pointer.read_bytes().decode(errors="replace").strip() if pointer.is_file() else ""
+    if newest not in names and names:
+        say(f"{pointer}: does not name a checkpoint; taking the newest, {names[0]}")
+        newest = names[0]
+    yield from (folder / name for name in names if name <= newest)
+
+
+def _read(path: Path) -> Checkpoint:
+    """Read a checkpoint; any change to any of its files raises ValueError or OSError."""
+    written = (path / _SUMS).read_bytes()
+    files = [*path.glob("*.safetensors"), path / "state.json"]
+    contents = {file.name: file.read_bytes() for file in files}
+    if differing := set(written.split(b"\n")) ^ set(_sums(contents).split(b"\n")):
+        names = sorted({line.decode(errors="replace")[66:] for line in differing})
+        raise ValueError(f"{', '.join(names)} does not fit the SHA-256 of when it was written")
+    state = json.loads(contents.pop("state.json"))
+    parts = {name.removesuffix(".safetensors"): load(data) for name, data in contents.items()}
+    return Checkpoint(state.pop("step"), state=state, **parts)

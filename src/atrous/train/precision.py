@@ -5,16 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-
-def has_fast_bf16(device: torch.device) -> bool:
-    """Return whether `device` multiplies bfloat16 faster than float32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu":
-        # Without a matrix unit bfloat16 is slower. torch 2.10 cannot tell, and keeps float32.
-        capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-        return bool(capabilities.get("amx_bf16"))
-    return False
+from atrous.devices import has_fast_bf16
 
 
 def fabric_precision(precision: str, device: torch.device) -> str:
@@ -42,5 +33,5 @@ def _is_unusual(conv: nn.Conv2d) -> bool:
 
 
 def _float32_forward(conv: nn.Conv2d, input: Tensor) -> Tensor:
-    with torch.autocast(input.device.type, enabled=False):
+    with torch.autocast("cpu", enabled=False):  # input may be on the meta device
         return type(conv).forward(conv, input.float())

@@ -47,6 +47,10 @@ class Progress(Protocol):
         """A validation has ended."""
         ...
 
+    def note(self, text: str) -> None:
+        """Something happened that is worth a line."""
+        ...
+
 
 class SilentProgress:
     """Tells nothing."""
@@ -68,6 +72,9 @@ class SilentProgress:
         yield count(1).__next__
 
     def validated(self, step: int, evaluation: Evaluation, *, is_best: bool) -> None:
+        """Do nothing."""
+
+    def note(self, text: str) -> None:
         """Do nothing."""
 
 
@@ -140,3 +147,7 @@ class ConsoleProgress:
         best = ", the best so far" if is_best else ""
         self._console.print(f"step {step}: val mIoU {100 * evaluation.scores.mean_iou:.2f} %{best}")
         self._console.print(score_table(evaluation))
+
+    def note(self, text: str) -> None:
+        """Print the line."""
+        self._console.print(text, soft_wrap=True)

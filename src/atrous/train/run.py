@@ -7,14 +7,32 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 import atrous
+from atrous.data import Sample
 from atrous.evaluate import Evaluation, evaluate
 from atrous.recipe import Recipe
+from atrous.train.checkpoint import load_latest
+from atrous.train.disk import refuse_full_disk
 from atrous.train.interruption import Interruption
+from atrous.train.lock import hold
 from atrous.train.loop import Training
+from atrous.train.processes import refuse_several_processes
 from atrous.train.progress import Progress, SilentProgress
-from atrous.train.run_directory import BEST, keep_recipe, refuse_existing_run, resume_run
+from atrous.train.report import ImageRanking, write_report
+from atrous.train.run_directory import (
+    BEST,
+    CHECKPOINTS,
+    RECIPE,
+    keep_recipe,
+    refuse_existing_run,
+    remove_leftovers,
+    resume_run,
+)
+from atrous.train.same_data import keep_record, refuse_other_data
+from atrous.train.same_recipe import differences, refuse_other_recipe, surroundings
+from atrous.train.worker_errors import worker_errors
 from atrous.weights import save_model
 from atrous.weights.model_file import STORAGE, read_model
 
@@ -26,7 +44,7 @@ class Outcome:
     Attributes:
         folder: The run directory.
         step: Steps taken so far.
-        total_steps: Steps of the whole training.
+        total_steps: Steps of the whole training, which `train.patience` can end before.
         stopped_by: The signal that stopped it; None when it is complete.
         model_file: The best weights; None when it was stopped.
         evaluation: Of `model_file` as it is stored, on the validation split; None likewise.
@@ -50,50 +68,78 @@ def train(
     """Train a network, and leave a run directory with `best.safetensors` in it.
 
     Args:
-        recipe: What to train on what; with `resume` the run's own is taken.
+        recipe: What to train on what; with `resume`, by default, the run's own, of which only what
+            does not decide the weights may be changed.
         out: The run directory, made here.
         resume: Go on from the newest checkpoint in `out`.
         progress: What tells a person how it goes; by default nothing does.
 
     Raises:
-        UsageError: `out` holds a run already and `resume` is not set.
-        DataError: The data set is not what it should be, or there is nothing to resume.
+        UsageError: `out` holds a run already and `resume` is not set, or another process trains
+            there.
+        RecipeError: `recipe` is not what the run to resume was trained with.
+        DataError: The data set is not what it should be or was, or there is nothing to resume.
         DivergedError: The loss is no longer a finite number.
         ResourceError: The disk is full or cannot be written.
     """
+    refuse_several_processes()
     folder = Path(out)
     progress = progress or SilentProgress()
-    if resume:
-        training = Training(resume_run(folder), folder, progress)
-        training.restore()
-    else:
-        refuse_existing_run(folder)
-        training = Training(recipe or Recipe(), folder, progress)
-        keep_recipe(folder, training.recipe)
-    with Interruption() as interruption:
-        training.run(interruption)
-    if interruption.signal is not None:
-        return Outcome(folder, training.step, training.total_steps, interruption.signal)
-    evaluation = _finish(training)
-    return Outcome(
-        folder,
-        training.step,
-        training.total_steps,
-        model_file=folder / BEST,
-        evaluation=evaluation,
-    )
+    with hold(folder, say=progress.note):
+        begin = _resume if resume else _start
+        training = begin(folder, recipe, progress)
+        refuse_full_disk(folder, training.checkpoint_bytes)
+        with Interruption() as interruption, worker_errors():
+            training.run(interruption)
+        total_steps = training.timetable.total_steps
+        if interruption.signal is not None:
+            write_report(folder, facts=_standing(training))
+            return Outcome(folder, training.step, total_steps, interruption.signal)
+        evaluation = _finish(training)
+        return Outcome(
+            folder, training.step, total_steps, model_file=folder / BEST, evaluation=evaluation
+        )
+
+
+def _start(folder: Path, recipe: Recipe | None, progress: Progress) -> Training:
+    refuse_existing_run(folder)
+    remove_leftovers(folder)
+    training = Training(recipe or Recipe(), folder, progress)
+    keep_record(folder, training.recipe.data.source, training.datasets)
+    keep_recipe(folder, training.recipe)
+    return training
+
+
+def _resume(folder: Path, recipe: Recipe | None, progress: Progress) -> Training:
+    recipe = recipe or resume_run(folder)
+    remove_leftovers(folder)
+    checkpoint = load_latest(folder / CHECKPOINTS, say=progress.note)
+    refuse_other_recipe(checkpoint.state["recipe"], recipe, where=str(folder / RECIPE))
+    training = Training(recipe, folder, progress)
+    note = refuse_other_data(folder, recipe.data.source, training.datasets)
+    now = surroundings(training.device)
+    if changes := differences(checkpoint.state["surroundings"], now):
+        note = f"{changes}: the weights can differ in their last bits from those of an unbroken run"
+    if note:
+        progress.note(note)
+    training.restore(checkpoint)
+    keep_recipe(folder, recipe)
+    return training
 
 
 def _finish(training: Training) -> Evaluation:
     """Measure the best weights as they are stored, and write the figures into their file."""
     file = training.folder / BEST
     model = read_model(file)
+    ranking = ImageRanking(model.palette)
     with training.progress.validation(len(training.val_set)) as advance:
+
+        def on_image(sample: Sample, labels: Tensor) -> None:
+            advance()
+            ranking.add(sample, labels)
+
         evaluation = evaluate(
-            model,
-            training.val_set,
-            device=training.recipe.train.device,
-            on_image=lambda *_: advance(),
+            model, training.val_set, device=training.recipe.train.device, on_image=on_image
         )
     recipe = training.recipe
     save_model(
@@ -103,7 +149,27 @@ def _finish(training: Training) -> Evaluation:
         training=_facts(training, evaluation),
         license=recipe.license,
     )
+    write_report(training.folder, evaluation=evaluation, ranking=ranking)
     return evaluation
+
+
+def _standing(training: Training) -> dict[str, Any]:
+    """Return what the report of a run says that was stopped."""
+    return {
+        "steps": training.step,
+        "total_steps": training.timetable.total_steps,
+        "minutes": round(training.seconds / 60, 1),
+        **_surroundings(training.device),
+    }
+
+
+def _surroundings(device: torch.device) -> dict[str, str]:
+    return {
+        "processor": _processor(device),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "atrous": atrous.__version__,
+    }
 
 
 def _facts(training: Training, evaluation: Evaluation) -> dict[str, Any]:
@@ -115,15 +181,13 @@ def _facts(training: Training, evaluation: Evaluation) -> dict[str, Any]:
         "train_images": len(training.train_set),
         "val_split": training.recipe.data.val_split,
         "val_images": len(training.val_set),
-        "steps": training.total_steps,
+        "steps": training.step,
         "best_step": training.best_step,
         "batch_size": settings.batch_size,
-        "epochs": round(training.total_steps / training.steps_per_epoch, 1),
+        "epochs": round(training.step / training.timetable.steps_per_epoch, 1),
         "seed": settings.seed,
         "minutes": round(training.seconds / 60, 1),
-        "processor": _processor(training.device),
-        "torch": torch.__version__,
-        "atrous": atrous.__version__,
+        **_surroundings(training.device),
         "mean_iou": _known(scores.mean_iou),
         "pixel_accuracy": _known(scores.pixel_accuracy),
         "mean_class_accuracy": _known(scores.mean_class_accuracy),

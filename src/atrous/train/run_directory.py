@@ -1,5 +1,6 @@
 """The run directory: where a training keeps its recipe, numbers, checkpoints and best weights."""
 
+import shutil
 from pathlib import Path
 
 from atrous.errors import DataError, UsageError
@@ -13,12 +14,12 @@ BEST = "best.safetensors"
 
 
 def refuse_existing_run(folder: Path) -> None:
-    """Make sure that no run lies in `folder`.
+    """Make sure that no run with a checkpoint lies in `folder`.
 
     Raises:
         UsageError: One does.
     """
-    if (folder / CHECKPOINTS).exists():
+    if any((folder / CHECKPOINTS).glob("step-*")):
         raise UsageError(f"{folder}: holds a run already; add --resume, or choose another --out")
 
 
@@ -36,6 +37,15 @@ def resume_run(folder: Path) -> Recipe:
     if not (folder / RECIPE).is_file():
         raise DataError(f"{folder}: no run to resume (no {RECIPE}); start without --resume")
     return load_recipe(folder / RECIPE)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a killed training was writing; whoever calls it holds the run's lock."""
+    for path in list(folder.rglob(".tmp-*")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def unused_folder(parent: Path, name: str) -> Path:

@@ -1,0 +1,77 @@
+"""Steps whose loss or gradient is no finite number are left out; three in a row end a training."""
+
+import torch
+from torch import Tensor, nn
+
+from atrous.data import Dataset
+from atrous.data.order import sample_at
+from atrous.errors import DivergedError
+
+TOO_MANY = 3  # in a row
+_MOST_NAMES = 16
+
+
+class FiniteSteps:
+    """Watches the steps of a training.
+
+    The answer is read in each step, before the weights follow. A GPU then idles while the optimiser
+    is being launched; to go on at once and take a bad step back later, all weights and moments
+    would have to be kept twice.
+
+    Args:
+        model: The network; what its norms learn from a step that is left out is forgotten too.
+        in_a_row: How many steps just before were left out.
+
+    Attributes:
+        in_a_row: How many steps were left out since the last good one.
+    """
+
+    def __init__(self, model: nn.Module, in_a_row: int = 0) -> None:
+        self.in_a_row = in_a_row
+        self._model = model
+        self._before: list[Tensor] = []
+
+    def begin(self) -> None:
+        """Keep what a forward pass changes; call it before one."""
+        buffers = list(self._model.buffers())
+        if not self._before:
+            self._before = [buffer.clone() for buffer in buffers]
+        elif buffers:
+            torch._foreach_copy_(self._before, buffers)  # pyright: ignore[reportPrivateImportUsage]
+
+    def accept(self, loss: Tensor) -> bool:
+        """Return whether `loss` and all gradients are finite; take the forward pass back if not."""
+        gradients = [p.grad for p in self._model.parameters() if p.grad is not None]
+        if torch.isfinite(loss + nn.utils.get_total_norm(gradients)):
+            self.in_a_row = 0
+            return True
+        self.in_a_row += 1
+        with torch.no_grad():
+            for buffer, before in zip(self._model.buffers(), self._before, strict=True):
+                buffer.copy_(before)
+        return False
+
+
+def explain_divergence(loss: Tensor, step: int, images: str) -> DivergedError:
+    """Return the error of a training that leaves out one step after the other.
+
+    Args:
+        loss: Of the last one.
+        step: Its number, counted from 1.
+        images: What it was taken on.
+    """
+    what = "a gradient is infinite" if loss.isfinite() else f"the loss became {loss.item()}"
+    return DivergedError(
+        f"{what} at step {step}, the third in a row, on {images}; these steps were not followed, "
+        "and the last checkpoint is intact; lower optim.lr, set optim.clip_norm=1, or look at "
+        "these images"
+    )
+
+
+def images_at(dataset: Dataset, positions: range, *, seed: int) -> str:
+    """Return the names of the samples at some positions of a run's stream."""
+    names = []
+    for position in positions[:_MOST_NAMES]:
+        _, index = sample_at(position, len(dataset), seed=seed)
+        names.append(dataset[index].name)
+    return ", ".join(names) + (", ..." if len(positions) > _MOST_NAMES else "")

@@ -1,0 +1,63 @@
+"""The network that a recipe asks for, ready to be trained, and its change to the second stage."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from atrous.data import Dataset
+from atrous.models import SegmentationModel, create_model
+from atrous.recipe import Recipe
+from atrous.train.freezing import freeze
+from atrous.train.precision import spare_slow_convolutions
+from atrous.weights.fine_tuning import start_from
+
+
+def build_network(
+    recipe: Recipe,
+    dataset: Dataset,
+    device: torch.device,
+    *,
+    say: Callable[[str], object] = lambda text: None,
+) -> SegmentationModel:
+    """Return the network of a recipe for the classes of a data set.
+
+    Args:
+        recipe: Says what it is, or what weights it starts from.
+        dataset: Has the classes.
+        device: Where it is to be trained.
+        say: Told which classes keep what was learnt, where it starts from weights.
+
+    Raises:
+        UsageError: It cannot be built, or not be held at the output stride of the second stage.
+        DataError: The weights cannot be had or read.
+    """
+    if recipe.train.weights:
+        model, change = start_from(recipe.train.weights, dataset.classes, dataset.palette)
+        say(f"starts from {recipe.train.weights}; its classes:\n{change}")
+    else:
+        model = create_model(
+            recipe.model.architecture,
+            classes=dataset.classes,
+            palette=dataset.palette,
+            **recipe.model.model_dump(exclude={"architecture"}),
+        )
+    if recipe.train.second_stage is not None:
+        stride = model.output_stride
+        model.set_output_stride(recipe.train.second_stage.output_stride)  # or raise now, not then
+        model.set_output_stride(stride)
+    model.to(device).to(memory_format=torch.channels_last)
+    spare_slow_convolutions(model, device)
+    return model
+
+
+def enter_stage(
+    model: SegmentationModel, recipe: Recipe, device: torch.device, *, second: bool
+) -> list[nn.Module]:
+    """Make the network what it is in the first or second stage, and return its frozen layers."""
+    settings, stage = recipe.train, recipe.train.second_stage if second else None
+    if stage is not None:
+        model.set_output_stride(stage.output_stride)
+        spare_slow_convolutions(model, device)
+    batch_norm = settings.freeze_batch_norm or (stage is not None and stage.freeze_batch_norm)
+    return freeze(model, settings.freeze, batch_norm=batch_norm)

@@ -1,0 +1,81 @@
+"""One HTML file about a run: complete in itself, without a script, readable in light and dark."""
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from atrous.evaluate import Evaluation
+from atrous.files import write_text
+from atrous.train.report import confusion, details, gallery, scores
+from atrous.train.report.markup import join, tag
+from atrous.train.report.ranking import ImageRanking
+from atrous.train.report.run_record import read_run
+
+REPORT = "report.html"
+
+# Whatever a class or a file may be called, the browser is told to run and to fetch nothing.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_PAGE = Template(f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+$title
+<style>
+$style</style>
+</head>
+<body>
+$body
+</body>
+</html>
+""")
+
+
+def write_report(
+    folder: str | Path,
+    *,
+    evaluation: Evaluation | None = None,
+    ranking: ImageRanking | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write `report.html` into a run directory, about what there is: a run may have been stopped.
+
+    The same run gives the same bytes.
+
+    Args:
+        folder: The run directory; it has a recipe at least.
+        evaluation: Of the best weights on the validation split.
+        ranking: The images of that evaluation.
+        facts: How the training went, beside what the model file says of it: `steps`,
+            `total_steps`, `minutes`, `processor` and the like.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        DataError: A file of the run is damaged.
+        RecipeError: There is no recipe, or it cannot be read.
+        ResourceError: The page cannot be written.
+    """
+    run = read_run(Path(folder), facts)
+    sections = [
+        scores.result(run, evaluation),
+        scores.curves(run),
+        scores.classes(run, evaluation),
+        confusion.confusion(evaluation),
+        gallery.images(ranking, run.palette) or gallery.previews(run.folder),
+        details.commands(run),
+        details.environment(run),
+        details.recipe(run),
+        details.files(run.folder),
+    ]
+    page = _PAGE.substitute(
+        title=tag("title", f"{run.recipe.name}: {run.folder.name}"),
+        style=(resources.files("atrous.train.report") / "page.css").read_text(encoding="utf-8"),
+        body=join(filter(None, sections), "\n"),
+    )
+    return write_text(run.folder / REPORT, page)
