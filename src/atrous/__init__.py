@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from atrous import losses as losses
     from atrous import metrics as metrics
     from atrous import nn as nn
+    from atrous.fast import optimize as optimize
     from atrous.kernels.label_map import label_map as label_map
     from atrous.models import create_model as create_model
     from atrous.predict import Segmentation as Segmentation
@@ -34,6 +35,7 @@ _HOMES = {
     "create_model": "atrous.models",
     "label_map": "atrous.kernels.label_map",
     "load_model": "atrous.weights",
+    "optimize": "atrous.fast",
     "save_model": "atrous.weights",
 }
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "losses",
     "metrics",
     "nn",
+    "optimize",
     "save_model",
 ]
 

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given
@@ -5,13 +8,14 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 import atrous
-from atrous.kernels.label_map import label_map
+from atrous.kernels import label_map_cpu
+from atrous.kernels.label_map import label_map, plain_label_map
 
 sides = st.integers(1, 12)
 
 
 @given(
-    batch=st.integers(1, 3),
+    batch=st.integers(0, 3),
     classes=st.integers(1, 6),
     grid=st.tuples(sides, sides),
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
@@ -24,7 +28,9 @@ def test_it_is_the_best_class_of_the_resized_logits(batch, classes, grid, size, 
     labels = label_map(logits, size=size)
     assert labels.dtype == torch.uint8
     assert labels.shape == (batch, *size)
-    assert torch.equal(labels.long(), resized.argmax(dim=1))
+    two = resized.topk(2, dim=1).values if classes > 1 else torch.ones(batch, 2, *size).cumsum(1)
+    clear = (two[:, 0] - two[:, 1]).abs() > 1e-5
+    assert torch.equal(labels.long()[clear], resized.argmax(dim=1)[clear])
 
 
 @pytest.mark.parametrize(
@@ -33,9 +39,10 @@ def test_it_is_the_best_class_of_the_resized_logits(batch, classes, grid, size, 
 def test_many_classes_need_a_wider_type(classes, dtype):
     logits = torch.zeros(1, classes, 1, 2)
     logits[0, classes - 1] = 1
-    labels = label_map(logits, size=(2, 2))
-    assert labels.dtype == dtype  # 255 itself is left to mean "ignore"
-    assert labels.unique().tolist() == [classes - 1]
+    for size in ((2, 2), (1, 1)):
+        labels = label_map(logits, size=size)
+        assert labels.dtype == dtype  # 255 itself is left to mean "ignore"
+        assert labels.unique().tolist() == [classes - 1]
 
 
 def test_of_equals_the_first_wins():
@@ -46,7 +53,65 @@ def test_logits_stay_as_they_are():
     logits = torch.randn(1, 3, 4, 4)
     before = logits.clone()
     label_map(logits, size=(4, 4))
+    label_map(logits, size=(9, 9))
     assert torch.equal(logits, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_any_floating_type_is_computed_in_float32_or_better(dtype):
+    logits = torch.randn(1, 7, 5, 6, requires_grad=True).to(dtype)
+    expected = plain_label_map(logits.double(), size=(31, 17))
+    assert torch.equal(label_map(logits, size=(31, 17)), expected)
+
+
+@pytest.fixture(autouse=True)
+def _no_map_is_small(monkeypatch):
+    monkeypatch.setattr("atrous.kernels.label_map._SMALL_ON_CPU", 0)
+
+
+def fails(*_):
+    raise AssertionError("the kernel was called")
+
+
+@pytest.mark.parametrize(
+    ("logits", "size"),
+    [(torch.randn(1, 3, 8, 8), (9, 7)), (torch.randn(1, 3, 4, 4).double(), (9, 9))],
+)
+def test_where_the_plain_way_is_better_it_is_taken(monkeypatch, logits, size):
+    monkeypatch.setattr(label_map_cpu, "paint_label_map", fails)
+    assert torch.equal(label_map(logits, size=size), plain_label_map(logits, size=size))
+    with pytest.raises(AssertionError, match="was called"):
+        label_map(torch.randn(1, 3, 4, 4), size=(9, 9))
+
+
+def test_small_maps_are_not_worth_compiling_for(monkeypatch):
+    monkeypatch.setattr(label_map_cpu, "paint_label_map", fails)
+    logits = torch.randn(1, 3, 4, 4)
+    monkeypatch.setattr("atrous.kernels.label_map._SMALL_ON_CPU", 1000)
+    assert torch.equal(label_map(logits, size=(9, 9)), plain_label_map(logits, size=(9, 9)))
+    with pytest.raises(AssertionError, match="was called"):
+        label_map(logits, size=(90, 90))
+
+
+def test_inside_of_compiled_and_exported_networks_it_is_plain(monkeypatch):
+    monkeypatch.setattr(label_map_cpu, "paint_label_map", fails)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    logits = torch.randn(1, 3, 4, 4)
+    assert torch.equal(label_map(logits, size=(9, 9)), plain_label_map(logits, size=(9, 9)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((3, 4, 4), (8, 8)), ((1, 0, 4, 4), (8, 8)), ((1, 3, 4, 4), (0, 8))]
+)
+def test_what_has_no_labels_is_refused(shape, size):
+    with pytest.raises(ValueError, match="size \\(H, W\\) of 1 or more were expected"):
+        label_map(torch.zeros(shape), size=size)
+
+
+def test_the_compiler_is_loaded_at_the_first_call():
+    code = "import atrous.kernels.label_map, sys; print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_it_has_a_public_name():

@@ -10,6 +10,7 @@ HEAVY = {
     "fastapi",
     "lightning",
     "matplotlib",
+    "numba",
     "numpy",
     "onnx",
     "onnxruntime",

@@ -18,6 +18,7 @@ PUBLIC = {
     "losses",
     "metrics",
     "nn",
+    "optimize",
     "save_model",
 }
 ROOMS = {

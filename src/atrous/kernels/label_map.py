@@ -1,23 +1,80 @@
 """Label maps: the class of each pixel, from logits on a coarser grid."""
 
+from importlib.util import find_spec
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+# Logits at full size below which the plain way, some 30 ms at most, is not worth compiling for.
+_SMALL_ON_CPU = 8_000_000
 
 
 def label_map(logits: Tensor, *, size: tuple[int, int]) -> Tensor:
     """Return the most likely class of each pixel, for logits brought to `size` bilinearly.
 
+    The logits are not brought there: beside the result a large map needs little memory. The classes
+    are those of `plain_label_map`, which serves small maps, save where the two best differ by less
+    than rounding; of equals the first wins. A NaN wins in all pixels that it reaches, the first
+    class of several, as in `torch.argmax`; a class of logit -inf loses in all of them. On the CPU
+    the first large map of a process takes about a second longer, and the first after the
+    installation some seconds, to compile.
+
     Args:
-        logits: (B, K, h, w), for K classes on any grid.
+        logits: (B, K, h, w) of any floating type and layout, for K classes on any grid.
         size: Rows and columns of the result.
 
     Returns:
         (B, H, W) uint8, or int32 for more than 255 classes.
 
+    Raises:
+        ValueError: The logits or the size have another shape, or are empty.
+
     Example:
         >>> label_map(torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]]), size=(1, 4))
         tensor([[[0, 0, 1, 1]]], dtype=torch.uint8)
     """
+    if logits.ndim != 4 or 0 in logits.shape[1:] or len(size) != 2 or min(size) < 1:
+        raise ValueError(
+            f"logits (B, K, h, w) and a size (H, W) of 1 or more were expected, "
+            f"got {tuple(logits.shape)} and {tuple(size)}"
+        )
+    if logits.dtype != torch.float64:
+        logits = logits.float()
+    if _plain_is_better(logits, size):
+        return plain_label_map(logits, size=size)
+    labels = logits.new_empty((len(logits), *size), dtype=_dtype(logits))
+    if logits.is_cuda:
+        from atrous.kernels.label_map_cuda import paint_label_map
+    else:
+        from atrous.kernels.label_map_cpu import paint_label_map
+    paint_label_map(logits.detach(), labels)
+    return labels
+
+
+def plain_label_map(logits: Tensor, *, size: tuple[int, int]) -> Tensor:
+    """Return what `label_map` does, by way of the logits at their full size.
+
+    It is the reference, and the way for float64, on other devices, inside of networks that are
+    compiled or exported, and where the result is no larger than the logits.
+
+    Example:
+        >>> plain_label_map(torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]]), size=(1, 4))
+        tensor([[[0, 0, 1, 1]]], dtype=torch.uint8)
+    """
     logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-    return logits.argmax(dim=1).to(torch.uint8 if logits.shape[1] <= 255 else torch.int32)
+    return logits.argmax(dim=1).to(_dtype(logits))
+
+
+def _plain_is_better(logits: Tensor, size: tuple[int, int]) -> bool:
+    shrinks = size[0] * size[1] <= logits.shape[2] * logits.shape[3]
+    kernel = logits.device.type == "cpu" or (logits.is_cuda and find_spec("triton") is not None)
+    values = len(logits) * logits.shape[1] * size[0] * size[1]
+    small = logits.device.type == "cpu" and values < _SMALL_ON_CPU
+    traced = torch.compiler.is_compiling() or torch.compiler.is_exporting()
+    return shrinks or small or traced or not kernel or logits.dtype == torch.float64
+
+
+def _dtype(logits: Tensor) -> torch.dtype:
+    """Return the type that has room for each class, and for 255 as what is ignored."""
+    return torch.uint8 if logits.shape[1] <= 255 else torch.int32

@@ -1,0 +1,77 @@
+"""Label maps at full size from coarse logits: `label_map` against upsampling and argmax.
+
+Logits of pure noise, where nothing can be skipped; smooth ones with small noise, like those of
+streets; and those of the embedded model on the photographs of `examples/photos`. The first call,
+which compiles or loads what was compiled, is timed by itself.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from atrous.data.images import read_image
+from atrous.kernels.label_map import label_map, plain_label_map
+from atrous.weights import load_model
+from benchmarks.interleaved import compare, publish
+
+_PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
+
+
+def _synthetic() -> Iterator[tuple[str, Tensor, tuple[int, int]]]:
+    for classes in (19, 150):
+        for height, width in ((513, 513), (1024, 2048)):
+            for stride in (4, 16):
+                grid = (-(-height // stride), -(-width // stride))
+                noise = torch.randn(1, classes, *grid)
+                coarse = 4 * torch.randn(1, classes, max(2, height // 128), max(2, width // 128))
+                street = F.interpolate(coarse, size=grid, mode="bicubic") + 0.3 * noise
+                last = street.contiguous(memory_format=torch.channels_last)
+                case = f"{classes} classes, {height}x{width}, stride {stride}"
+                yield f"{case}, noise", noise, (height, width)
+                yield f"{case}, smooth", street, (height, width)
+                if stride == 4:
+                    yield f"{case}, smooth, channels last", last, (height, width)
+
+
+@torch.inference_mode()
+def _of_model() -> Iterator[tuple[str, Tensor, tuple[int, int]]]:
+    model = load_model("camvid-lite0").to(memory_format=torch.channels_last)
+    for file in sorted(_PHOTOS.glob("*.jpg")):
+        image = read_image(file)
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).unsqueeze(0)
+        logits = model.coarse_logits(model.preprocessing(pixels))
+        size = (image.shape[0], image.shape[1])
+        yield f"camvid-lite0, {file.stem}, {size[0]}x{size[1]}", logits, size
+
+
+def _row(logits: Tensor, size: tuple[int, int]) -> dict[str, Any]:
+    ways = {
+        "plain": lambda: plain_label_map(logits, size=size),
+        "label_map": lambda: label_map(logits, size=size),
+    }
+    table = compare(ways, rounds=3)
+    return table["label_map"] | {"plain_seconds": table["plain"]["seconds"]}
+
+
+def main() -> None:
+    """Time each case, and publish the table."""
+    torch.manual_seed(0)
+    logits = torch.randn(1, 19, 8, 8).contiguous(memory_format=torch.channels_last)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        started = time.perf_counter()
+        label_map(logits.contiguous(memory_format=layout), size=(64, 64))
+        print(f"first call, {layout}: {time.perf_counter() - started:.2f} s")
+    cases = [*_synthetic(), *_of_model()]
+    table = {case: _row(logits, size) for case, logits, size in cases}
+    title = "label_map against upsampling and argmax"
+    publish("label_map", title, table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""A network rewritten for speed, which looks like any other to those who ask it for logits.
+
+Axes: B batch, C channels, H rows, W columns of the image; h, w of the map that is classified.
+"""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from atrous.errors import UsageError
+from atrous.models import SegmentationModel
+from atrous.models.backbone import Features
+
+
+class OptimizedModel(SegmentationModel):
+    """What `atrous.optimize` returns: logits of any image, in eval mode only.
+
+    Args:
+        network: The rewritten network, in eval mode.
+        dtype: Numbers that it computes in.
+        largest: (rows, columns) of the largest image that it takes; None: any.
+        compiled: Whether torch.compile makes it a program of its own at the first image.
+
+    Attributes:
+        network: The same.
+        dtype: The same.
+    """
+
+    def __init__(
+        self,
+        network: SegmentationModel,
+        *,
+        dtype: torch.dtype = torch.float32,
+        largest: tuple[int, int] | None = None,
+        compiled: bool = False,
+    ) -> None:
+        nn.Module.__init__(self)
+        self.network, self.dtype, self._largest = network, dtype, largest
+        self.backbone, self.pyramid, self.auxiliary = network.backbone, network.pyramid, None
+        self.blueprint = self._as_built = network.blueprint
+        self.classes, self.palette = network.classes, network.palette
+        self.preprocessing = network.preprocessing
+        self._run: Callable[[Tensor], Tensor] = network.coarse_logits
+        if compiled:
+            self._run = torch.compile(network.coarse_logits, options={"freezing": True})
+        super().train(False)
+
+    def classify(self, features: Features) -> Tensor:
+        """Return logits (B, K, h, w) for the backbone's maps, on the finest grid computed."""
+        return self.network.classify(features)
+
+    def coarse_logits_and_auxiliary(self, images: Tensor) -> tuple[Tensor, None]:
+        """Return float32 logits (B, K, h, w) for images (B, C, H, W); no auxiliary ones.
+
+        Raises:
+            UsageError: The images are larger than the size it was optimized for.
+        """
+        self._check_size(images)
+        images = images.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            return self._run(images).float(), None
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in eval mode.
+
+        Raises:
+            UsageError: Training is asked for.
+        """
+        if mode:
+            raise UsageError("an optimized model does not train; train the model it was made from")
+        return super().train(False)
+
+    def set_output_stride(self, stride: int) -> None:
+        """Refuse: the rewrites hold for one output stride.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError(
+            f"an optimized model keeps output_stride {self.output_stride}; set that of the model "
+            "it was made from, and optimize it again"
+        )
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Refuse: no network could be built again from the rewritten weights.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError("an optimized model is not saved; save the model it was made from")
+
+    def _check_size(self, images: Tensor) -> None:
+        if self._largest is None:
+            return
+        height, width = images.shape[-2:]
+        rows, columns = self._largest
+        if height > rows or width > columns:
+            raise UsageError(
+                f"the model is optimized for images up to {rows}x{columns} pixels, got "
+                f"{height}x{width}; optimize it without size, or for a larger one"
+            )
