@@ -15,6 +15,9 @@ TINY = [
 ]
 
 
+_UNCHECKED = ("--set", "data.check=false")
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A data set of two classes, four images of 32x48 in each split."""
@@ -99,7 +102,7 @@ def test_wrong_words_get_one_line_and_the_code(folder, capsys, words, code, said
         ([], 2, "give --data DIR"),
         (["--resume"], 2, "--resume needs the run"),
         (["--resume", "--out", "absent"], 3, "no run to resume"),
-        (["--resume", "--out", "a", "--set", "optim.lr=1"], 2, "keeps its recipe"),
+        (["--resume", "--out", "a", "--recipe", "camvid-lite0"], 2, "keeps its recipe"),
     ],
 )
 def test_what_is_needed_is_said(capsys, words, code, said):
@@ -111,7 +114,7 @@ def test_what_is_needed_is_said(capsys, words, code, said):
 def test_a_bad_mask_is_named_with_value_and_count(folder, capsys, workers):
     for index in range(4):
         _write(folder / "masks" / "train" / f"{index}.png", np.full((32, 48), 7))
-    assert _train(folder, "--set", f"data.workers={workers}") == 3
+    assert _train(folder, *_UNCHECKED, "--set", f"data.workers={workers}") == 3
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "masks/train/" in error
     assert "7" in error
@@ -121,7 +124,7 @@ def test_a_bad_mask_is_named_with_value_and_count(folder, capsys, workers):
 def test_a_mask_of_another_size_is_named(folder, capsys):
     for index in range(4):
         _write(folder / "masks" / "train" / f"{index}.png", np.zeros((32, 40)))
-    assert _train(folder) == 3
+    assert _train(folder, *_UNCHECKED) == 3
     assert "40" in capsys.readouterr().err.strip().splitlines()[-1]
 
 
@@ -138,3 +141,38 @@ def test_ctrl_c_saves_and_says_how_to_go_on(folder, capsys, monkeypatch):
     assert f"atrous train --resume --out {run}" in capsys.readouterr().out
     assert main(["train", "--resume", "--out", str(run)]) == 0
     assert (run / "best.safetensors").is_file()
+
+
+def test_a_resumed_run_may_change_what_decides_no_weight(folder, capsys):
+    assert _train(folder) == 0
+    moved, run = folder.with_name("moved"), folder.parent / "run"
+    folder.rename(moved)
+    again = ["train", "--resume", "--out", str(run), "--data", str(moved)]
+    assert main([*again, "--set", "optim.lr=1"]) == 2
+    assert "optim.lr was 0.004 and is now 1.0" in capsys.readouterr().err
+    assert main([*again, "--set", "train.keep_checkpoints=1"]) == 0
+    assert f"source: {moved}" in (run / "recipe.yaml").read_text()
+
+
+def test_masks_of_0_and_255_train_after_one_accepted_suggestion(folder, capsys):
+    (folder / "dataset.yaml").unlink()
+    for mask in (folder / "masks").rglob("*.png"):
+        with Image.open(mask) as picture:
+            pixels = 255 * np.asarray(picture)
+        _write(mask, pixels)
+    assert _train(folder) == 3
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert f"atrous data check {folder}" in error
+    assert "--write" in error
+    assert main(["data", "check", str(folder), "--write"]) == 0
+    assert _train(folder) == 0
+    assert "foreground" in capsys.readouterr().out
+
+
+def test_what_the_doctor_finds_keeps_a_training_from_starting(folder, capsys):
+    picture = folder / "images" / "train" / "0.png"
+    (folder / "images" / "val" / "0.png").write_bytes(picture.read_bytes())
+    assert _train(folder) == 3
+    assert "data.check=false" in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not list(folder.parent.glob("run/*"))
+    assert _train(folder, *_UNCHECKED) == 0

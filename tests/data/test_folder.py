@@ -177,7 +177,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_without_a_yaml_both_ways_out_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_scheme(tmp_path / "dataset.yaml")
-    assert "'classes: [{name: road, value: 0}, {name: sky, value: 1}]'" in str(caught.value)
+    assert f"`atrous data check {tmp_path} --write` proposes one" in str(caught.value)
     assert "--classes road=0 sky=1" in str(caught.value)
 
 

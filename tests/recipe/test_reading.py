@@ -1,7 +1,7 @@
 import pytest
 
 from atrous.errors import RecipeError
-from atrous.recipe import Recipe, load_recipe
+from atrous.recipe import Recipe, load_recipe, recipe_names, recipe_text
 
 
 def test_settings_change_single_values():
@@ -50,6 +50,12 @@ def test_the_length_said_last_is_the_length():
             "train.second_stage.from_fraction?",
         ),
         ("train.second_stage={output_stride: 7}", "train.second_stage.output_stride"),
+        ("optim.gamma=0", "optim.gamma: should be greater than 0"),
+        ("optim.head=last", "optim.head: should be 'all' or 'last_layer'"),
+        ("train.batch_norm_momentum=2", "train.batch_norm_momentum: should be less than or equal"),
+        ("name.x=1", "name has no keys; set it as a whole"),
+        ("expected=[{mean_iuo: 1}]", "expected.0.mean_iou"),
+        ("expected.source=x", "expected: should be a valid tuple"),
     ],
 )
 def test_a_wrong_setting_is_named(setting, said):
@@ -84,3 +90,12 @@ def test_an_empty_file_is_the_defaults(tmp_path):
     file = tmp_path / "empty.yaml"
     file.write_text("")
     assert load_recipe(file) == Recipe()
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_the_text_of_a_shipped_recipe_is_the_recipe(name, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(recipe_text(name))
+    assert load_recipe(file) == load_recipe(name)
+    with pytest.raises(RecipeError, match=f"is no file and no name; use .*{name}"):
+        recipe_text(name[:-1])

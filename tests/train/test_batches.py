@@ -1,10 +1,15 @@
+from functools import partial
+
 import pytest
 import torch
 
 from atrous.data import ShapesDataset
 from atrous.errors import DataError
 from atrous.recipe import DataSection, TrainSection
-from atrous.train.batches import batches
+from atrous.train.batches import batches, open_split
+from atrous.train.processes import World
+
+PROCESSES = [World(rank=rank, size=3) for rank in range(3)]
 
 
 def _draw(dataset, *, first_step=0, total_steps=5, workers=0, **data):
@@ -46,3 +51,18 @@ def test_an_error_of_a_sample_comes_through_as_it_is(shapes, workers):
     with pytest.raises(DataError) as error:
         _draw(Spoilt("train", length=7, size=(32, 48)), workers=workers)
     assert str(error.value) == "masks/3.png: value 9 is outside the classes"
+
+
+def test_the_parts_of_all_processes_make_the_batch(shapes):
+    settings, section = TrainSection(max_steps=5, batch_size=6, seed=4), DataSection(workers=0)
+    draw = partial(batches, shapes, section, settings, first_step=1, total_steps=4)
+    whole, *parts = (list(draw(world=world)) for world in (World(), *PROCESSES))
+    for batch, *shares in zip(whole, *parts, strict=True):
+        for tensor, pieces in zip(batch, zip(*shares, strict=True), strict=True):
+            assert {len(piece) for piece in pieces} == {2}
+            assert torch.equal(tensor, torch.cat(pieces))
+
+
+def test_a_split_is_that_of_the_recipe():
+    split = open_split(DataSection(source="shapes", size=(20, 30)), "val")
+    assert (split.split, split[0].image.shape) == ("val", (20, 30, 3))

@@ -6,6 +6,7 @@ import pytest
 from atrous.data import Sample
 from atrous.errors import RecipeError
 from atrous.train.class_weights import class_weights, count_labels
+from atrous.train.processes import World
 
 
 class Labelled:
@@ -53,3 +54,9 @@ def test_none_and_numbers():
     assert class_weights((1.0, 2.0, 3.0), DATA).tolist() == [1, 2, 3]
     with pytest.raises(RecipeError, match="2 numbers for 3 classes"):
         class_weights((1.0, 2.0), DATA)
+
+
+def test_each_process_counts_a_part(monkeypatch):
+    monkeypatch.setattr("torch.distributed.all_reduce", lambda counts: None)
+    parts = [count_labels(DATA, World(rank=rank, size=2)) for rank in range(2)]
+    assert [part.tolist() for part in parts] == [[5, 2, 0], [3, 0, 2]]

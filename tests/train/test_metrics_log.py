@@ -2,7 +2,7 @@ import csv
 
 import numpy as np
 
-from atrous.train.metrics_log import MetricsLog
+from atrous.train.metrics_log import MetricsLog, SilentLog
 
 
 def _rows(folder):
@@ -37,3 +37,10 @@ def test_a_resumed_run_forgets_what_lies_after_its_checkpoint(tmp_path):
         ("20", "20.0"),
         ("30", "3.5"),
     ]
+
+
+def test_a_silent_log_takes_all_that_the_other_one_does():
+    def public(kind):
+        return {name for name in vars(kind) if name[0] != "_"}
+
+    assert public(SilentLog) == public(MetricsLog)

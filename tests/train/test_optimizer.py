@@ -31,3 +31,46 @@ def test_the_factor_applies_to_all_groups(model):
     assert {round(group["lr"], 6) for group in optimizer.param_groups} == {0.05, 0.5}
     set_lr(optimizer, 1.0)
     assert {round(group["lr"], 6) for group in optimizer.param_groups} == {0.1, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "backbone", "last"),
+    [
+        ("deeplabv1", "vgg16", ["pyramid.layers.fc8"]),
+        ("deeplabv2", "vgg16", ["pyramid.branches.0.fc8", "pyramid.branches.1.fc8"]),
+        ("deeplabv2", "test_resnet", ["pyramid.branches.0", "pyramid.branches.1"]),
+        ("deeplabv3plus", "test_resnet", ["classifier"]),
+    ],
+)
+def test_the_head_can_be_what_gives_the_logits_alone(architecture, backbone, last):
+    rates = (1,) if architecture == "deeplabv1" else (1, 2)
+    channels = 8 if backbone == "vgg16" else None
+    model = create_model(
+        architecture, backbone=backbone, num_classes=3, rates=rates, channels=channels
+    )
+    recipe = OptimSection(lr=0.1, head="last_layer", head_lr_multiplier=10)
+    rates = _rates(build_optimizer(model, recipe), model)
+    fast = {key for key, lr in rates.items() if lr == pytest.approx(1.0)}
+    assert fast == {f"{name}.{kind}" for name in last for kind in ("weight", "bias")}
+    assert {rates[key] for key in rates.keys() - fast} == {0.1}
+
+
+def test_biases_of_convolutions_can_learn_faster(model):
+    recipe = OptimSection(lr=0.1, head_lr_multiplier=10, bias_lr_multiplier=2)
+    rates = _rates(build_optimizer(model, recipe), model)
+    assert rates["classifier.bias"] == pytest.approx(2.0)
+    assert rates["classifier.weight"] == pytest.approx(1.0)
+    norms = [key for key in rates if key.startswith("backbone.") and key.endswith("bn1.bias")]
+    assert norms
+    assert {rates[key] for key in norms} == {0.1}
+
+
+def test_what_is_said_of_the_rate_is_the_backbones(model):
+    recipe = OptimSection(lr=0.1, head_lr_multiplier=10, bias_lr_multiplier=2, weight_decay=0)
+    assert set_lr(build_optimizer(model, recipe), 1.0) == 0.1
+
+
+def _rates(optimizer, model):
+    """Return the learning rate of each parameter by its name."""
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    return {key: rates[id(parameter)] for key, parameter in model.named_parameters()}

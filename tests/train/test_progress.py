@@ -1,5 +1,6 @@
 import io
 
+import pytest
 from rich.console import Console
 
 from atrous.train import train
@@ -44,3 +45,12 @@ def test_a_note_is_a_line_of_its_own():
     text = io.StringIO()
     ConsoleProgress(Console(file=text, width=20, highlight=False)).note("a note longer than a line")
     assert text.getvalue() == "a note longer than a line\n"
+
+
+@pytest.mark.parametrize(("waiting", "cure"), [(0.012, False), (0.2, True)])
+def test_the_end_says_how_long_it_waited_for_data(waiting, cure):
+    text = io.StringIO()
+    ConsoleProgress(Console(file=text, width=200, highlight=False)).trained(90, waiting)
+    share = f"{100 * waiting:.1f} %"
+    assert f"trained for 1.5 min, of which {share} was spent waiting for data" in text.getvalue()
+    assert ("data.workers" in text.getvalue()) == cure

@@ -72,6 +72,8 @@ def test_the_model_file_states_what_it_scores_as_stored(tmp_path, tiny_recipe):
     assert facts.training["mean_iou"] == outcome.evaluation.scores.mean_iou
     assert facts.training["dataset"] == "shapes"
     assert facts.training["steps"] == 8
+    assert facts.training["processes"] == 1
+    assert 0 <= facts.training["waiting_for_data"] <= 1
     assert facts.license == "Apache-2.0"
     json.dumps(facts.training, allow_nan=False)
     assert load_model(outcome.model_file).classes[0] == "ground"
@@ -416,7 +418,7 @@ def test_a_label_outside_the_classes_is_told_with_its_file_value_and_count(
                 Image.fromarray(array).save(file)
     recipe = tiny_recipe(
         *(f"data.source={data}", "data.size=null", "data.classes=[ground, disc]"),
-        *("train.max_steps=2", f"train.class_weights={weights}"),
+        *("train.max_steps=2", f"train.class_weights={weights}", "data.check=false"),
     )
     file = data / "masks" / "train" / "b.png"
     with pytest.raises(DataError, match=rf"{file}: value 7 at 5 pixels is outside the 2 classes"):

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from atrous.train.schedule import cosine, lr_factor, poly
+from atrous.train.schedule import cosine, lr_factor, poly, staircase
 
 
 def test_poly_is_the_papers():
@@ -12,6 +12,19 @@ def test_poly_is_the_papers():
 
 def test_cosine_falls_from_one_to_zero():
     assert [round(cosine(step / 4), 6) for step in range(5)] == [1, 0.853553, 0.5, 0.146447, 0]
+
+
+def test_the_staircase_is_the_papers():
+    # arXiv:1606.00915, section 4.1.1: times 0.1 at every 2000 iterations
+    steps = (0, 1999, 2000, 3999, 4000, 5999)
+    assert [staircase(step) for step in steps] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_the_stairs_begin_behind_the_warm_up_and_know_no_end():
+    options = {"schedule": "step", "step_size": 3, "gamma": 0.5, "warmup_steps": 2}
+    for total_steps in (9, 90):
+        factors = [lr_factor(step, total_steps, **options) for step in range(9)]
+        assert factors == [0.5, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25]
 
 
 @pytest.mark.parametrize("schedule", ["poly", "cosine"])

@@ -52,6 +52,14 @@ def test_the_second_stage_has_a_schedule_of_its_own(timetable, lr, height):
     assert factors[12:] == pytest.approx([height * poly((step - 12) / 8) for step in range(12, 20)])
 
 
+def test_the_stairs_are_those_of_the_recipe(timetable):
+    plan = timetable(
+        *("train.max_steps=6", "optim.schedule=step", "optim.step_size=2", "optim.gamma=0.5"),
+        "optim.warmup_steps=0",
+    )
+    assert [plan.lr_factor(step) for step in range(6)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
+
+
 def test_patience_counts_validations_since_the_best(timetable):
     plan = timetable("train.max_steps=40", "train.patience=2")
     over = [step for step in range(0, 40, 5) if plan.patience_is_over(step, min(step, 10))]

@@ -61,6 +61,7 @@ def test_segmentation_models_pytorchs_own():
     ("backbone", "name"),
     [
         ("resnet34", "resnet34"),
+        ("resnet34.tv_in1k", "resnet34"),
         ("resnext50_32x4d", "resnext50_32x4d"),
         ("mobilenetv2_100", "mobilenet_v2"),
         ("tf_efficientnet_b0", "efficientnet-b0"),
@@ -70,7 +71,10 @@ def test_segmentation_models_pytorchs_own():
 )
 def test_what_an_encoder_is_called_there(backbone, name):
     assert encoder_name(blueprint(backbone=backbone)) == name
-    assert encoder_name(blueprint(backbone=backbone, conventions=Conventions())) == f"tu-{backbone}"
+    assert (
+        encoder_name(blueprint(backbone=backbone, conventions=Conventions()))
+        == f"tu-{backbone.removesuffix('.tv_in1k')}"
+    )
 
 
 def test_a_backbone_that_smp_lacks():

@@ -1,5 +1,6 @@
 """What people see: results on stdout, progress and complaints on stderr."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,7 +51,9 @@ def plain(text: object) -> str:
 def complain(message: object) -> None:
     """Print one line that begins with `error:`."""
     line = Text.assemble(("error: ", "bold red"), plain(message))
-    messages().print(line, soft_wrap=True)
+    console = messages()
+    console.quiet = False  # of several processes, only the one that failed gets here
+    console.print(line, soft_wrap=True)
 
 
 def warn(message: Warning | str, *_: object) -> None:
@@ -80,4 +83,6 @@ def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
 
 def _console(is_terminal: bool, *, stderr: bool) -> Console:
     width = None if is_terminal else _WIDTH_OF_A_PIPE
-    return _Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+    console = _Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+    console.quiet = os.environ.get("RANK", "0") != "0"  # of torchrun's processes, the first speaks
+    return console

@@ -119,25 +119,10 @@ class Data:
 
         if not self.recipe:
             return Plan()
-        from atrous.models.create import ARCHITECTURES
-        from atrous.models.pyramids import paper_rates
         from atrous.recipe import load_recipe
+        from atrous.train.data_check import plan_of
 
-        recipe = load_recipe(self.recipe)
-        model, data = recipe.model, recipe.data
-        if model.architecture not in ARCHITECTURES:
-            raise UsageError(f"{self.recipe}: no architecture '{model.architecture}'")
-        family = ARCHITECTURES[model.architecture]
-        stride = model.output_stride or family.output_stride
-        pyramid = model.pyramid or family.pyramids[0]
-        return Plan(
-            train_split=data.train_split,
-            val_split=data.val_split,
-            crop_size=data.crop_size,
-            output_stride=stride,
-            rates=tuple(model.rates or paper_rates(pyramid, stride, model.kernel_size)),
-            kernel_size=model.kernel_size,
-        )
+        return plan_of(load_recipe(self.recipe))
 
     def _show(self, report: "Report", written: list[Path]) -> None:
         console = results()

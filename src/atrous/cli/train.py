@@ -54,7 +54,9 @@ class Train:
             help_behavior_hint="(default: runs/ and the recipe's name)",
         ),
     ] = None
-    resume: Annotated[Flag, arg(help="Go on with the run in --out.")] = False
+    resume: Annotated[
+        Flag, arg(help="Go on with the run in --out; --set may change what decides no weight.")
+    ] = False
     find_lr: Annotated[
         Flag,
         arg(help="Only take up to 100 steps at growing rates, and suggest one; keeps nothing."),
@@ -75,11 +77,8 @@ class Train:
         from atrous.train.progress import ConsoleProgress
         from atrous.train.run_directory import unused_folder
 
-        if self.resume:
-            recipe, folder = None, self._run_to_resume()
-        else:
-            recipe = self._read_recipe()
-            folder = self.out or unused_folder(Path("runs"), recipe.name)
+        recipe = self._recipe_to_resume() if self.resume else self._read_recipe()
+        folder = self.out or unused_folder(Path("runs"), recipe.name)
         console = messages()
         console.print(f"run directory: {plain(folder)}", soft_wrap=True)
         outcome = train(recipe, folder, resume=self.resume, progress=ConsoleProgress(console))
@@ -103,29 +102,34 @@ class Train:
         results().print(table)
         results().print(f"\nWhere the loss falls fastest: --set optim.lr={curve.suggestion:.1e}")
 
-    def _run_to_resume(self) -> Path:
-        """Return the run directory; what belongs to its recipe cannot be said again."""
+    def _recipe_to_resume(self) -> "Recipe":
+        """Return the run's own recipe, with what the command line says laid over it."""
+        from atrous.train.run_directory import resume_run
+
         if self.out is None:
             raise UsageError("--resume needs the run: atrous train --resume --out RUN")
-        if self.data or self.set or self.classes or self.ignore:
+        if self.recipe != "default":
             raise UsageError(
-                f"{self.out}: a resumed run keeps its recipe; leave out --data, --set, --classes "
-                "and --ignore, or start another run"
+                f"{self.out}: a resumed run keeps its recipe; leave out --recipe, or start another "
+                "run"
             )
-        return self.out
+        return self._lay_over(resume_run(self.out, self.set))
 
     def _read_recipe(self) -> "Recipe":
-        """Return the recipe, with what the command line says laid over it."""
+        """Return the recipe named, with what the command line says laid over it."""
         from atrous.recipe import load_recipe
 
-        recipe = load_recipe(self.recipe, self.set)
+        recipe = self._lay_over(load_recipe(self.recipe, self.set))
+        if not recipe.data.source:
+            raise UsageError("no data set is named; give --data DIR, or --data shapes for a try")
+        return recipe
+
+    def _lay_over(self, recipe: "Recipe") -> "Recipe":
         data = {
             "source": self.data or recipe.data.source,
             "classes": self.classes or recipe.data.classes,
             "ignore": self.ignore or recipe.data.ignore,
         }
-        if not data["source"]:
-            raise UsageError("no data set is named; give --data DIR, or --data shapes for a try")
         train = {"device": self.device} if self.device != "auto" else {}
         return recipe.model_copy(
             update={

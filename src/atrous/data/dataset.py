@@ -84,9 +84,9 @@ def open_dataset(
         raise UsageError(f"{source}: size is for shapes only; pictures in files have their own")
     name, place = _layout_of(str(source))
     if name == FOLDER:
-        return FolderDataset(place, split, scheme=_scheme(place, classes, ignore))
+        return FolderDataset(place, split, scheme=label_scheme(place, classes, ignore))
     if name == HUGGING_FACE:
-        return hugging_face.open_split(place, split, _scheme(place, classes, ignore))
+        return hugging_face.open_split(place, split, label_scheme(place, classes, ignore))
     if classes or ignore:
         raise UsageError(
             f"{name} brings its own classes; leave out classes and ignore, or read the folder by "
@@ -108,8 +108,25 @@ def _layout_of(source: str) -> tuple[str, Path]:
     return FOLDER, place
 
 
-def _scheme(root: Path, classes: Sequence[str], ignore: Sequence[int]) -> LabelScheme | None:
-    """Return the scheme that the options ask for; None leaves it to `dataset.yaml`."""
+def plain_folder(source: str | Path) -> Path | None:
+    """Return the folder with images/ and masks/ that a source names; None for other data sets.
+
+    Raises:
+        UsageError: As for `open_dataset`.
+    """
+    if str(source) == "shapes":
+        return None
+    name, place = _layout_of(str(source))
+    return place if name == FOLDER else None
+
+
+def label_scheme(root: Path, classes: Sequence[str], ignore: Sequence[int]) -> LabelScheme | None:
+    """Return the scheme that the options ask for; None leaves it to `dataset.yaml`.
+
+    Raises:
+        UsageError: A class word is malformed.
+        DataError: `ignore` is given alone, and `dataset.yaml` cannot be read.
+    """
     if classes:
         return LabelScheme.from_words(classes, ignore)
     if ignore:

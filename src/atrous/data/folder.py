@@ -7,6 +7,7 @@
 Nothing is ever written into the folder.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -91,8 +92,8 @@ def read_scheme(path: Path) -> LabelScheme:
     """
     if not path.is_file():
         raise DataError(
-            f"{path}: no such file, so the meaning of the mask values is unknown; write it with a "
-            "line such as 'classes: [{name: road, value: 0}, {name: sky, value: 1}]', or give "
+            f"{path}: no such file, so the meaning of the mask values is unknown; `atrous data "
+            f"check {shlex.quote(str(path.parent))} --write` proposes one and writes it; or give "
             "--classes road=0 sky=1"
         )
     if path.stat().st_size > _MAX_YAML_BYTES:

@@ -114,7 +114,7 @@ def create_model(  # noqa: PLR0913, the numbers of the papers, all by keyword
         >>> model(torch.zeros(1, 3, 97, 65)).shape
         torch.Size([1, 19, 97, 65])
     """
-    family = _look_up("architecture", architecture, ARCHITECTURES)
+    family = find_architecture(architecture)
     stride = family.output_stride if output_stride is None else output_stride
     number = len(classes) if num_classes is None and classes is not None else num_classes
     try:
@@ -156,7 +156,7 @@ def build(blueprint: Blueprint, *, pretrained_backbone: bool = False) -> Segment
     Raises:
         UsageError: An unknown architecture, pyramid or backbone, or one without this output stride.
     """
-    architecture = _look_up("architecture", blueprint.architecture, ARCHITECTURES)
+    architecture = find_architecture(blueprint.architecture)
     _look_up(
         f"pyramid of {blueprint.architecture}",
         blueprint.pyramid,
@@ -200,6 +200,15 @@ def _refuse_idle_options(blueprint: Blueprint) -> None:
             f"{blueprint.architecture} with pyramid {blueprint.pyramid!r} has no use for {option}; "
             "leave it out"
         )
+
+
+def find_architecture(name: str) -> Architecture:
+    """Return what an architecture is made of.
+
+    Raises:
+        UsageError: It is unknown; the message names what is near.
+    """
+    return _look_up("architecture", name, ARCHITECTURES)
 
 
 def _look_up(what: str, name: str, known: Mapping[str, Any]) -> Any:

@@ -4,9 +4,10 @@ A recipe is data. Names in it are looked up in atrous's own tables and never imp
 is not known is refused, with the nearest one that is.
 """
 
-from atrous.recipe.reading import load_recipe, recipe_names
+from atrous.recipe.reading import load_recipe, recipe_names, recipe_text
 from atrous.recipe.sections import (
     DataSection,
+    Expected,
     LossSection,
     ModelSection,
     OptimSection,
@@ -18,6 +19,7 @@ from atrous.recipe.sections import (
 
 __all__ = [
     "DataSection",
+    "Expected",
     "LossSection",
     "ModelSection",
     "OptimSection",
@@ -27,4 +29,5 @@ __all__ = [
     "TrainSection",
     "load_recipe",
     "recipe_names",
+    "recipe_text",
 ]

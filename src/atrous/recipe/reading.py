@@ -18,6 +18,19 @@ def recipe_names() -> list[str]:
     return sorted(file.name.removesuffix(".yaml") for file in _shipped() if _is_recipe(file.name))
 
 
+def recipe_text(name: str) -> str:
+    """Return a recipe that comes with atrous as it is written, with its comments.
+
+    Raises:
+        RecipeError: There is none of this name.
+    """
+    for file in _shipped():
+        if file.name == f"{name}.yaml":
+            return file.read_text(encoding="utf-8")
+    near = difflib.get_close_matches(name, recipe_names(), n=1) or recipe_names()
+    raise RecipeError(f"recipe {name!r} is no file and no name; use {' or '.join(near)}")
+
+
 def load_recipe(source: str | Path, settings: Iterable[str] = ()) -> Recipe:
     """Read a recipe, by its name or from its file, and change single values.
 
@@ -51,11 +64,7 @@ def _find(source: str | Path) -> tuple[str, str]:
             return str(path), path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path}: cannot be read as a recipe ({error})") from error
-    for file in _shipped():
-        if file.name == f"{source}.yaml":
-            return f"recipe {source}", file.read_text(encoding="utf-8")
-    near = difflib.get_close_matches(str(source), recipe_names(), n=1) or recipe_names()
-    raise RecipeError(f"recipe {str(source)!r} is no file and no name; use {' or '.join(near)}")
+    return f"recipe {source}", recipe_text(str(source))
 
 
 def _parse(label: str, text: str) -> dict[str, Any]:
@@ -81,6 +90,8 @@ def _set(values: dict[str, Any], setting: str) -> None:
         values[section] = value
         return
     target = values.setdefault(section, {})
+    if not isinstance(target, dict):
+        raise RecipeError(f"--set {setting}: {section} has no keys; set it as a whole")
     if key == "max_steps":
         target.pop("epochs", None)  # a recipe has one length: the last that was said
     elif key == "epochs":
@@ -100,7 +111,7 @@ def _validate(label: str, values: Mapping[str, Any]) -> Recipe:
 
 def _unknown_key(location: tuple[int | str, ...]) -> str:
     *sections, key = map(str, location)
-    known = _known_keys(sections)
+    known = _known_keys([section for section in sections if not section.isdigit()])
     near = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {'.'.join([*sections, near[0]])}?" if near else f"use {', '.join(known)}"
     return f"unknown key {'.'.join([*sections, key])}; {hint}"
@@ -110,5 +121,7 @@ def _known_keys(sections: list[str]) -> list[str]:
     level: Any = Recipe
     for section in sections:
         kind = level.model_fields[section].annotation
-        level = next(iter(get_args(kind)), kind)  # of `SecondStage | None`, the first
+        level = next(
+            iter(get_args(kind)), kind
+        )  # of `SecondStage | None` and `tuple[Expected, ...]`, the first
     return list(level.model_fields)

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+NonEmpty = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -52,6 +53,8 @@ class DataSection(Section):
     """For a folder without dataset.yaml: NAME, NAME=VALUE or NAME=VALUE#RRGGBB each."""
     ignore: tuple[NonNegativeInt, ...] = ()
     """Mask values that count for nothing, for a folder without dataset.yaml."""
+    check: bool = True
+    """Have the data doctor look at a folder first, and not start where it finds errors."""
     train_split: str = "train"
     val_split: str = "val"
     size: tuple[PositiveInt, PositiveInt] | None = None
@@ -77,12 +80,19 @@ class OptimSection(Section):
     lr: PositiveFloat = 5e-4
     """Learning rate of the backbone at its highest."""
     head_lr_multiplier: PositiveFloat = 1.0
-    """What the learning rate of all other layers is multiplied by."""
+    """What the learning rate of the head is multiplied by."""
+    head: Literal["all", "last_layer"] = "all"
+    """What the head is here: all but the backbone, or only what gives the logits, as in v1."""
+    bias_lr_multiplier: PositiveFloat = 1.0
+    """The same for the biases of convolutions, on top of it: 2 in networks of Caffe."""
     momentum: Fraction = 0.9
     weight_decay: NonNegativeFloat = 0.01
-    schedule: Literal["poly", "cosine"] = "poly"
+    schedule: Literal["poly", "cosine", "step"] = "poly"
     power: PositiveFloat = 0.9
     """Exponent of the poly schedule."""
+    step_size: PositiveInt = 2000
+    """Steps after which the step schedule multiplies the rate by gamma, again and again."""
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
     warmup_steps: NonNegativeInt = 0
     clip_norm: PositiveFloat | None = None
     """Longest gradient that is followed; longer ones are shortened to it."""
@@ -133,6 +143,8 @@ class TrainSection(Section):
     """A model, by name or file, or another library's checkpoint to start from. Its network is
     trained, whatever `model` says; classes of the same name keep what was learnt."""
     batch_size: PositiveInt = 8
+    find_batch_size: bool = False
+    """Take the largest batches that fit in memory, and as many for a step as make batch_size."""
     accumulate_steps: PositiveInt = 1
     """Batches whose gradients make one step; a batch norm still sees one batch at a time."""
     seed: NonNegativeInt = 0
@@ -147,6 +159,8 @@ class TrainSection(Section):
     """Layers that do not learn: `backbone`, a stage of it such as `layer1`, or any module."""
     freeze_batch_norm: bool = False
     """Batch norms stay as they are; for batches too small for them (arXiv:1706.05587, table 9)."""
+    batch_norm_momentum: Annotated[float, Field(gt=0, le=1)] | None = None
+    """What a batch adds to a running mean: 0.0003 where a paper's decay is 0.9997."""
     second_stage: SecondStage | None = None
     patience: PositiveInt | None = None
     """Validations without a better score, in the last stage, after which the training ends."""
@@ -169,10 +183,29 @@ class TrainSection(Section):
         return self
 
 
+class Expected(Section):
+    """A score to measure a training by: its own, or else the nearest that is known."""
+
+    mean_iou: Annotated[float, Field(ge=0, le=100)]
+    """In percent, of one confusion matrix over the split."""
+    data: NonEmpty
+    """The data set as people call it, such as Pascal VOC 2012."""
+    split: NonEmpty = "val"
+    settings: NonEmpty
+    """How it was measured: output stride, scales, what came after the network."""
+    measured_by: NonEmpty
+    """`the paper`, `atrous`, or the repository that it is of."""
+    source: NonEmpty
+    """Where it is written: the paper's table, or a page."""
+    differs: str = ""
+    """What was otherwise there than in this recipe; empty where nothing is known to be."""
+
+
 class Recipe(Section):
     """A whole recipe.
 
     Example:
+        >>> from atrous.recipe import load_recipe
         >>> load_recipe("shapes-quick").model.architecture
         'deeplabv3plus'
     """
@@ -180,6 +213,8 @@ class Recipe(Section):
     name: str = "custom"
     license: str = ""
     """What one may do with the weights that this training makes."""
+    expected: tuple[Expected, ...] = ()
+    """What it should come to; the first row is the nearest. The training does not read it."""
     model: ModelSection = ModelSection()
     data: DataSection = DataSection()
     loss: LossSection = LossSection()

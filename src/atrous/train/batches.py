@@ -1,18 +1,31 @@
 """Batches of augmented samples, read by worker processes, from any step of a run on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 from torch.utils.data import Dataset as TorchDataset
 
-from atrous.data import Dataset
+from atrous.data import Dataset, open_dataset
 from atrous.data.order import EndlessOrder
 from atrous.data.transforms import Augmentation, TrainingSamples
 from atrous.errors import AtrousError, DataError, ResourceError
 from atrous.recipe import DataSection, TrainSection
+from atrous.train.processes import ALONE, World
 from atrous.train.worker_errors import answer_within, none_left, prepare_worker
+
+
+def open_split(data: DataSection, split: str) -> Dataset:
+    """Return a split of the data set that a recipe names.
+
+    Raises:
+        DataError: It is not what it should be.
+        UsageError: The keys do not fit together.
+    """
+    return open_dataset(
+        data.source, split, classes=data.classes, ignore=data.ignore, size=data.size
+    )
 
 
 def batches(
@@ -23,14 +36,15 @@ def batches(
     first_step: int,
     total_steps: int,
     pin_memory: bool = False,
-) -> Iterator[tuple[Tensor, Tensor]]:
+    world: World = ALONE,
+) -> Generator[tuple[Tensor, Tensor]]:
     """Yield the batches of the steps from `first_step` to before `total_steps`.
 
     Batch s holds samples s * B to (s + 1) * B - 1 of the run's endless stream, so that it is the
-    same whether or not the batches before it were drawn.
+    same whether or not the batches before it were drawn. Of N processes, each takes B / N of them.
 
     Yields:
-        Images (B, 3, h, w) uint8 and labels (B, h, w) uint8.
+        Images (B / N, 3, h, w) uint8 and labels (B / N, h, w) uint8.
 
     Raises:
         DataError: A sample is not what it should be; the message names its file.
@@ -45,6 +59,7 @@ def batches(
         saturation=data.saturation,
         hue=data.hue,
     )
+    part = world.part_of(settings.batch_size)
     order = EndlessOrder(
         len(dataset),
         seed=settings.seed,
@@ -53,8 +68,8 @@ def batches(
     )
     loader = DataLoader(
         _ErrorsAsValues(TrainingSamples(dataset, augmentation, seed=settings.seed)),
-        batch_size=settings.batch_size,
-        sampler=order,  # pyright: ignore[reportArgumentType], it yields (epoch, index)
+        batch_size=part,
+        sampler=_Part(order, part, world),  # pyright: ignore[reportArgumentType], it yields (epoch, index)
         num_workers=data.workers,
         collate_fn=_collate,
         worker_init_fn=prepare_worker,
@@ -71,6 +86,21 @@ def batches(
                 yield batch
         finally:
             del drawn  # with it torch ends the workers, all but the stuck ones
+
+
+class _Part:
+    """The samples of one process: of each batch, as many in a row as the others have."""
+
+    def __init__(self, order: EndlessOrder, part: int, world: World) -> None:
+        self.order, self.part, self.world = order, part, world
+
+    def __len__(self) -> int:
+        return len(self.order) // self.world.size
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        for number, sample in enumerate(self.order):
+            if number // self.part % self.world.size == self.world.rank:
+                yield sample
 
 
 class _ErrorsAsValues(TorchDataset[Any]):

@@ -1,12 +1,13 @@
 """The training loop: draw, step, save, validate, from step 0 or from where a run stood.
 
 Everything random is a function of the seed and the step (the order of samples, their augmentation,
-dropout), so a run that was stopped and resumed ends with the weights of one that was not.
+dropout), so a run that was stopped and resumed ends with the weights of one that was not. Several
+processes take each step together: they hold the same weights, and only the first one writes.
 """
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,30 +15,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from atrous.data import Dataset, open_dataset
+from atrous.data import Dataset
 from atrous.data.order import seed_for_step
-from atrous.devices import pick_device
-from atrous.errors import MissingExtraError
 from atrous.evaluate import Evaluation
-from atrous.recipe import DataSection, Recipe
-from atrous.train.batches import batches
+from atrous.recipe import Recipe
+from atrous.train.batches import batches, open_split
 from atrous.train.checkpoint import Checkpoint, restore_moments, save_checkpoint
 from atrous.train.class_weights import class_weights
-from atrous.train.disk import checkpoint_bytes
 from atrous.train.ema import AveragedWeights
 from atrous.train.finite_steps import TOO_MANY, FiniteSteps, explain_divergence, images_at
 from atrous.train.freezing import train_all_but
+from atrous.train.gradients import SharedGradients
 from atrous.train.interruption import Interruption, StoppedError
-from atrous.train.metrics_log import MetricsLog
-from atrous.train.network import build_network, enter_stage
+from atrous.train.metrics_log import MetricsLog, SilentLog
+from atrous.train.network import build_network, enter_stage, join_norms
 from atrous.train.objective import Objective
 from atrous.train.optimizer import build_optimizer, set_lr
-from atrous.train.precision import fabric_precision
+from atrous.train.precision import set_up_fabric
+from atrous.train.processes import ALONE, World
 from atrous.train.progress import Progress
 from atrous.train.run_directory import BEST, CHECKPOINTS, PREVIEWS
 from atrous.train.same_recipe import surroundings
 from atrous.train.timetable import Timetable
 from atrous.train.validation import row, validate
+from atrous.train.waiting import Timed
 from atrous.weights import save_model
 from atrous.weights.model_file import STORAGE
 
@@ -45,7 +46,7 @@ Batch = tuple[Tensor, Tensor]
 
 _REPORT_EVERY = 10  # steps; reading the loss makes a GPU wait
 # What a checkpoint holds of a training beside weights and moments.
-_STANDING = ("validated_step", "best_score", "best_step", "seconds")
+_STANDING = ("validated_step", "best_score", "best_step", "seconds", "seconds_waiting")
 
 
 class Training:
@@ -55,27 +56,34 @@ class Training:
         step: Steps taken so far.
         timetable: Steps of the whole training, and what is due at which.
         best_score: Highest validation mIoU so far, and `best_step` where it was reached.
-        seconds: Time spent so far, by killed and resumed processes too up to their checkpoints.
+        seconds: Time spent so far, by killed and resumed processes too up to their checkpoints, and
+            `seconds_waiting` for data of it.
+        stopped_by: The signal that stopped it, whichever process it came to; None without.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, progress: Progress) -> None:
-        self.recipe, self.folder, self.progress = recipe, folder, progress
-        self.device = pick_device(recipe.train.device)
-        self.train_set = _open(recipe.data, recipe.data.train_split)
-        self.val_set = _open(recipe.data, recipe.data.val_split)
+    def __init__(
+        self, recipe: Recipe, folder: Path, progress: Progress, world: World = ALONE
+    ) -> None:
+        self.recipe, self.folder, self.progress, self.world = recipe, folder, progress, world
+        world.part_of(recipe.train.batch_size)  # or raise now
+        self.device = world.pick_device(recipe.train.device)
+        self.train_set = open_split(recipe.data, recipe.data.train_split)
+        self.val_set = open_split(recipe.data, recipe.data.val_split)
         self.timetable = Timetable(recipe, len(self.train_set))
-        weights = class_weights(recipe.train.class_weights, self.train_set)
+        weights = class_weights(recipe.train.class_weights, self.train_set, world)
         weights = None if weights is None else weights.to(self.device)
         self.objective = Objective(recipe.loss, weights)
         torch.manual_seed(recipe.train.seed)
         self.model = build_network(recipe, self.train_set, self.device, say=progress.note)
+        join_norms(self.model, recipe, self.device, world, say=progress.note)
         self.frozen = enter_stage(self.model, recipe, self.device, second=False)
         self.optimizer = build_optimizer(self.model, recipe.optim)
         decay = recipe.train.ema_decay
         self.average = None if decay is None else AveragedWeights(self.model, decay)
         self.step, self.validated_step = 0, 0
         self.best_score, self.best_step = -1.0, 0
-        self.seconds = 0.0
+        self.seconds = self.seconds_waiting = 0.0
+        self.stopped_by: int | None = None
         self.finite_steps = FiniteSteps(self.model)
         self._losses: list[Tensor] = []
 
@@ -86,10 +94,9 @@ class Training:
         return {data.train_split: self.train_set, data.val_split: self.val_set}
 
     @property
-    def checkpoint_bytes(self) -> int:
-        """About how large a checkpoint is."""
-        average = self.average is not None
-        return checkpoint_bytes(self.model, optimizer=self.recipe.optim.name, average=average)
+    def waiting(self) -> float:
+        """The share of the time that was spent waiting for data."""
+        return self.seconds_waiting / self.seconds if self.seconds else 0.0
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to where `checkpoint` was saved."""
@@ -99,7 +106,7 @@ class Training:
             self.average.load(checkpoint.average)
         self.step = checkpoint.step
         for name in _STANDING:
-            setattr(self, name, checkpoint.state[name])
+            setattr(self, name, checkpoint.state.get(name, 0.0))  # older ones know no waiting
         self.finite_steps.in_a_row = checkpoint.state["steps_left_out"]
         self._losses = list(torch.tensor(checkpoint.state["losses"], device=self.device))
         if self.timetable.is_in_second_stage(self.step - 1):
@@ -107,18 +114,23 @@ class Training:
 
     def run(self, interruption: Interruption) -> None:
         """Take the steps that are left, save and validate on the way; stop when asked to."""
-        with closing(MetricsLog(self.folder, last_step=self.step)) as self.log:
+        log = MetricsLog(self.folder, last_step=self.step) if self.world.is_first else SilentLog()
+        with closing(log) as self.log, closing(self._batches()) as batches:
+            self._batches_in_time = Timed(batches)
             self._run(interruption)
 
     def _run(self, interruption: Interruption) -> None:
-        self.fabric, self.network, self.fabric_optimizer = self._set_up_fabric()
+        self.fabric, self.network, self.fabric_optimizer = set_up_fabric(
+            self.model, self.optimizer, precision=self.recipe.train.precision, device=self.device
+        )
+        self.gradients = SharedGradients(self.model.parameters(), self.world)
         self._clock = self._saved_at = time.monotonic()
-        timetable, batches = self.timetable, self._batches()
+        timetable, each = self.timetable, range(self.recipe.train.accumulate_steps)
         with self.progress.training(self.step, timetable.total_steps, timetable.steps_per_epoch):
             self._validate_if_due(interruption)  # a run can be killed while it validates
-            while interruption.signal is None and not self._is_over():
-                self._take_step([next(batches) for _ in range(self.recipe.train.accumulate_steps)])
-                if self._checkpoint_is_due() or interruption.signal is not None:
+            while self.stopped_by is None and not self._is_over():
+                self._take_step([next(self._batches_in_time) for _ in each])
+                if self._checkpoint_is_due(interruption):
                     self._save()
                 self._validate_if_due(interruption)
 
@@ -138,22 +150,8 @@ class Training:
         self.frozen = enter_stage(self.model, self.recipe, self.device, second=True)
         self.progress.note(f"second stage: output stride {self.model.output_stride} from here on")
 
-    def _set_up_fabric(self) -> tuple[Any, Any, Any]:
-        try:
-            from lightning.fabric import Fabric
-        except ImportError as error:
-            raise MissingExtraError("lightning", "train") from error
-        fabric = Fabric(
-            accelerator=self.device.type,
-            devices=1 if self.device.index is None else [self.device.index],
-            precision=fabric_precision(self.recipe.train.precision, self.device),  # pyright: ignore[reportArgumentType]
-        )
-        network, optimizer = fabric.setup(self.model, self.optimizer)
-        network.mark_forward_method("coarse_logits_and_auxiliary")
-        return fabric, network, optimizer
-
-    def _batches(self) -> Iterator[Batch]:
-        """Return the batches of the steps that are left."""
+    def _batches(self) -> Generator[Batch]:
+        """Return the batches of the steps that are left, this process's part of each."""
         each = self.recipe.train.accumulate_steps
         return batches(
             self.train_set,
@@ -162,18 +160,23 @@ class Training:
             first_step=self.step * each,
             total_steps=self.timetable.total_steps * each,
             pin_memory=self.device.type == "cuda",
+            world=self.world,
         )
 
     def _take_step(self, batches: Sequence[Batch]) -> None:
         if self.step == self.timetable.second_stage_from:
             self._begin_second_stage()
         lr = set_lr(self.optimizer, self.timetable.lr_factor(self.step))
-        torch.manual_seed(seed_for_step(self.recipe.train.seed, self.step))
+        torch.manual_seed(seed_for_step(self.recipe.train.seed, self.step) + self.world.rank)
         train_all_but(self.frozen, self.model)
-        shares = self.objective.shares([labels for _, labels in batches])
+        shares = self.objective.shares([labels for _, labels in batches], self.world)
         self.finite_steps.begin()
-        losses = [self._learn(*batch, share) for batch, share in zip(batches, shares, strict=True)]
-        loss = torch.stack(losses).sum()
+        *before, last = zip(batches, shares, strict=True)
+        losses = [self._learn(*batch, share) for batch, share in before]
+        with self.gradients.summed():
+            losses.append(self._learn(*last[0], last[1]))
+        loss = self.world.sum(torch.stack(losses).sum())
+        self.world.copy_first(self.model.buffers())  # batch norms have seen different images
         if self.finite_steps.accept(loss):
             self._follow_gradients()
             self._losses.append(loss)
@@ -221,19 +224,30 @@ class Training:
         settings = self.recipe.train
         speed = len(self._losses) * settings.batch_size * settings.accumulate_steps / seconds
         epoch = round(self.step / self.timetable.steps_per_epoch, 3)
+        [waiting] = self.world.largest(self._batches_in_time.seconds())
+        self.seconds_waiting += waiting
+        share = round(waiting / seconds, 3)
         self._losses.clear()
         self.log.add(self.step, {"epoch": epoch, "loss": loss, "lr": lr})
-        self.log.add_speed(self.step, speed)
+        speeds = {"images_per_second": round(speed, 2), "waiting_for_data": share}
+        self.log.add_speed(self.step, speeds)
         self.progress.report(loss, lr, speed)
 
-    def _checkpoint_is_due(self) -> bool:
-        seconds = time.monotonic() - self._saved_at
-        return (
-            self.timetable.checkpoint_is_due(self.step)
-            or seconds > 60 * self.recipe.train.checkpoint_minutes
-        )
+    def _checkpoint_is_due(self, interruption: Interruption) -> bool:
+        minutes = (time.monotonic() - self._saved_at) / 60
+        is_late = self.world.is_first and minutes > self.recipe.train.checkpoint_minutes
+        is_late = self._agree(interruption, is_late)
+        return is_late or self.stopped_by is not None or self.timetable.checkpoint_is_due(self.step)
+
+    def _agree(self, interruption: Interruption, is_late: bool = False) -> bool:
+        """Take over a signal that came to any process; return whether `is_late` holds in one."""
+        signal, late = self.world.largest(interruption.signal or 0, is_late)
+        self.stopped_by = int(signal) or None
+        return bool(late)
 
     def _save(self) -> None:
+        if not self.world.is_first:
+            return
         self.log.flush()  # first, so that no row up to the checkpoint can be lost
         save_checkpoint(
             self.folder / CHECKPOINTS,
@@ -263,6 +277,7 @@ class Training:
             try:
                 evaluation = self._evaluate(interruption)
             except StoppedError:
+                self._agree(interruption)
                 return  # the checkpoint of this step is saved; --resume takes the validation up
             is_best = self._keep_if_best(evaluation)
         self.validated_step = self.step
@@ -281,6 +296,7 @@ class Training:
             log=self.log,
             progress=self.progress,
             interruption=interruption,
+            world=self.world,
         )
 
     def _keep_if_best(self, evaluation: Evaluation) -> bool:
@@ -289,12 +305,7 @@ class Training:
         if score <= self.best_score:
             return False
         self.best_score, self.best_step = score, self.step
-        dtype = STORAGE[self.recipe.train.weights_dtype]
-        save_model(self.model, self.folder / BEST, dtype=dtype, license=self.recipe.license)
+        if self.world.is_first:
+            dtype = STORAGE[self.recipe.train.weights_dtype]
+            save_model(self.model, self.folder / BEST, dtype=dtype, license=self.recipe.license)
         return True
-
-
-def _open(data: DataSection, split: str) -> Dataset:
-    return open_dataset(
-        data.source, split, classes=data.classes, ignore=data.ignore, size=data.size
-    )

@@ -10,17 +10,17 @@ from typing import NamedTuple
 
 import torch
 
-from atrous.data import open_dataset
 from atrous.data.order import seed_for_step
 from atrous.devices import pick_device
 from atrous.errors import DivergedError
 from atrous.recipe import Recipe
-from atrous.train.batches import batches
+from atrous.train.batches import batches, open_split
 from atrous.train.class_weights import class_weights
 from atrous.train.freezing import train_all_but
 from atrous.train.network import build_network, enter_stage
 from atrous.train.objective import Objective
 from atrous.train.optimizer import build_optimizer, set_lr
+from atrous.train.processes import refuse_several_processes
 
 _MEMORY = 0.9  # of the running mean, which takes the noise of single batches away
 _TOO_FAR = 4.0  # times the lowest loss so far: the rest of the test would teach nothing
@@ -65,9 +65,11 @@ def find_lr(
         on_step: Called with the number of steps taken, after each.
 
     Raises:
+        UsageError: torchrun started several processes.
         DataError: The data set is not what it should be.
         DivergedError: The loss is not a finite number from the first step on.
     """
+    refuse_several_processes("a learning-rate test")
     rates = [lowest * (highest / lowest) ** (step / max(1, steps - 1)) for step in range(steps)]
     curve, mean = LrCurve([], []), 0.0
     for number, (rate, loss) in enumerate(zip(rates, _losses(recipe, rates), strict=False), 1):
@@ -86,9 +88,7 @@ def find_lr(
 def _losses(recipe: Recipe, rates: list[float]) -> Iterator[float]:
     """Yield the loss of one batch after the other, each of which is learnt from at its rate."""
     device, data = pick_device(recipe.train.device), recipe.data
-    dataset = open_dataset(
-        data.source, data.train_split, classes=data.classes, ignore=data.ignore, size=data.size
-    )
+    dataset = open_split(data, data.train_split)
     weights = class_weights(recipe.train.class_weights, dataset)
     objective = Objective(recipe.loss, None if weights is None else weights.to(device))
     torch.manual_seed(recipe.train.seed)

@@ -33,9 +33,8 @@ class MetricsLog:
         self._metrics.add(step, values)
         self._board.add(step, values)
 
-    def add_speed(self, step: int, images_per_second: float) -> None:
-        """Keep how fast the steps before `step` were."""
-        values = {"images_per_second": round(images_per_second, 2)}
+    def add_speed(self, step: int, values: dict[str, Any]) -> None:
+        """Keep how fast the steps before `step` were, by column."""
         self._speed.add(step, values)
         self._board.add(step, values)
 
@@ -53,6 +52,23 @@ class MetricsLog:
         """Write everything to disk, and end TensorBoard's log."""
         self.flush()
         self._board.write("close")
+
+
+class SilentLog:
+    """Keeps nothing: the log of all processes but the first."""
+
+    def add(self, step: int, values: dict[str, Any]) -> None:
+        """Do nothing."""
+
+    add_speed = add
+
+    def add_picture(self, step: int, name: str, picture: Any) -> None:
+        """Do nothing."""
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    close = flush
 
 
 class _Table:

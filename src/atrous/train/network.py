@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import nn
 
 from atrous.data import Dataset
@@ -10,6 +11,7 @@ from atrous.models import SegmentationModel, create_model
 from atrous.recipe import Recipe
 from atrous.train.freezing import freeze
 from atrous.train.precision import spare_slow_convolutions
+from atrous.train.processes import World
 from atrous.weights.fine_tuning import start_from
 
 
@@ -46,9 +48,43 @@ def build_network(
         stride = model.output_stride
         model.set_output_stride(recipe.train.second_stage.output_stride)  # or raise now, not then
         model.set_output_stride(stride)
+    if recipe.train.batch_norm_momentum is not None:
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = recipe.train.batch_norm_momentum
     model.to(device).to(memory_format=torch.channels_last)
     spare_slow_convolutions(model, device)
     return model
+
+
+def join_norms(
+    model: SegmentationModel,
+    recipe: Recipe,
+    device: torch.device,
+    world: World,
+    *,
+    say: Callable[[str], object] = lambda text: None,
+) -> None:
+    """Let batch norms see the whole batch of several processes, where that can be: on GPUs.
+
+    Args:
+        model: The network.
+        recipe: Says whether batch norms learn at all.
+        device: Where it is trained.
+        world: Who trains along.
+        say: Told in one line where each process normalises its own part.
+    """
+    if world.size == 1 or recipe.train.freeze_batch_norm:
+        return
+    if device.type == "cuda":
+        convert_sync_batchnorm(model)
+        return
+    part = world.part_of(recipe.train.batch_size)
+    say(
+        f"each of the {world.size} processes has batch norms of its own, which see {part} of "
+        f"{recipe.train.batch_size} images; only GPUs share them (train.freeze_batch_norm=true "
+        "leaves them out)"
+    )
 
 
 def enter_stage(

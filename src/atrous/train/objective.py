@@ -9,6 +9,7 @@ from torch import Tensor
 from atrous.losses import dice_loss, focal_loss, lovasz_softmax, upsampled_cross_entropy
 from atrous.losses.full_size import at_full_size, label_mass
 from atrous.recipe import LossSection
+from atrous.train.processes import ALONE, World
 
 
 class Objective:
@@ -59,17 +60,19 @@ class Objective:
             return loss
         return loss + self.aux_weight * self._sum(auxiliary, labels)
 
-    def shares(self, batches: Sequence[Tensor]) -> list[float]:
+    def shares(self, batches: Sequence[Tensor], world: World = ALONE) -> list[float]:
         """Return what part of a mean over several batches each of them has, given its labels.
 
         With these, the gradients of small batches add up to that of a big one, for losses that are
-        means over pixels.
+        means over pixels. The mean is over the batches of all processes.
         """
-        if len(batches) == 1:
+        if len(batches) * world.size == 1:
             return [1.0]
         weights = None if self.class_weights is None else self.class_weights.to(batches[0].device)
         masses = [label_mass(labels, weights).item() for labels in batches]
-        total = sum(masses) or 1.0  # where nothing counts, all losses are 0
+        total = (
+            world.sum(torch.tensor(sum(masses), dtype=torch.float64)).item() or 1.0
+        )  # where nothing counts, all losses are 0
         return [mass / total for mass in masses]
 
     def _sum(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The optimiser: two learning rates, and no decay where it would only shrink a scale."""
+"""The optimiser: learning rates of backbone, head and biases, and no decay of what only scales."""
 
 from collections.abc import Iterator
 
@@ -16,9 +16,13 @@ def build_optimizer(model: SegmentationModel, recipe: OptimSection) -> Optimizer
     norms are not decayed.
     """
     groups = [
-        {"params": parameters, "lr": lr, "highest_lr": lr, "weight_decay": decay}
-        for lr, decay, parameters in _groups(model, recipe)
-        if parameters
+        {
+            "params": parameters,
+            "lr": lr,
+            "highest_lr": lr,
+            "weight_decay": recipe.weight_decay if decays else 0.0,
+        }
+        for (_, decays, lr), parameters in _groups(model, recipe).items()
     ]
     if recipe.name == "sgd":
         return SGD(groups, lr=recipe.lr, momentum=recipe.momentum)
@@ -34,11 +38,27 @@ def set_lr(optimizer: Optimizer, factor: float) -> float:
 
 def _groups(
     model: SegmentationModel, recipe: OptimSection
-) -> Iterator[tuple[float, float, list[nn.Parameter]]]:
-    in_backbone = {id(p) for p in model.backbone.parameters()}
-    backbone = [p for p in model.parameters() if id(p) in in_backbone]
-    head = [p for p in model.parameters() if id(p) not in in_backbone]
-    for parameters, factor in ((backbone, 1.0), (head, recipe.head_lr_multiplier)):
-        lr = recipe.lr * factor
-        yield lr, recipe.weight_decay, [p for p in parameters if p.ndim > 1]
-        yield lr, 0.0, [p for p in parameters if p.ndim <= 1]
+) -> dict[tuple[bool, bool, float], list[nn.Parameter]]:
+    """Return the parameters by (in the head, decays, learning rate), the backbone's first."""
+    heads = _last_layers(model) if recipe.head == "last_layer" else _outside_backbone(model)
+    head = {id(parameter) for module in heads for parameter in module.parameters(recurse=False)}
+    biases = {id(m.bias) for m in model.modules() if isinstance(m, nn.Conv2d)}
+    groups: dict[tuple[bool, bool, float], list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        in_head = id(parameter) in head
+        lr = recipe.lr * (recipe.head_lr_multiplier if in_head else 1.0)
+        lr *= recipe.bias_lr_multiplier if id(parameter) in biases else 1.0
+        groups.setdefault((in_head, parameter.ndim > 1, lr), []).append(parameter)
+    return groups
+
+
+def _outside_backbone(model: SegmentationModel) -> Iterator[nn.Module]:
+    inside = set(model.backbone.modules())
+    return (module for module in model.modules() if module not in inside)
+
+
+def _last_layers(model: SegmentationModel) -> Iterator[nn.Module]:
+    """Yield the convolutions that give logits: one, or one for each rate of v2."""
+    for module in _outside_backbone(model):
+        if isinstance(module, nn.Conv2d) and module.out_channels == model.blueprint.num_classes:
+            yield module

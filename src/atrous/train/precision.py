@@ -1,11 +1,14 @@
 """Which numbers the network computes in while it trains."""
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from atrous.devices import has_fast_bf16
+from atrous.errors import MissingExtraError
 
 
 def fabric_precision(precision: str, device: torch.device) -> str:
@@ -13,6 +16,34 @@ def fabric_precision(precision: str, device: torch.device) -> str:
     if precision == "auto":
         precision = "bf16" if has_fast_bf16(device) else "fp32"
     return {"fp32": "32-true", "bf16": "bf16-mixed"}[precision]
+
+
+def set_up_fabric(
+    model: nn.Module, optimizer: Optimizer, *, precision: str, device: torch.device
+) -> tuple[Any, Any, Any]:
+    """Return Lightning's Fabric, and what it makes of a network and its optimiser.
+
+    Args:
+        model: The network, on its device.
+        optimizer: Of its parameters.
+        precision: As in a recipe: `auto`, `fp32` or `bf16`.
+        device: Where the network is.
+
+    Raises:
+        MissingExtraError: Lightning is not installed.
+    """
+    try:
+        from lightning.fabric import Fabric
+    except ImportError as error:
+        raise MissingExtraError("lightning", "train") from error
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=1 if device.index is None else [device.index],
+        precision=fabric_precision(precision, device),  # pyright: ignore[reportArgumentType]
+    )
+    network, fabric_optimizer = fabric.setup(model, optimizer)
+    network.mark_forward_method("coarse_logits_and_auxiliary")
+    return fabric, network, fabric_optimizer
 
 
 def spare_slow_convolutions(model: nn.Module, device: torch.device) -> None:

@@ -21,6 +21,7 @@ from atrous.evaluate import Evaluation
 from atrous.evaluate.table import score_table
 
 Advance = Callable[[], int]
+_LONG_WAIT = 0.05  # share of the time
 _LINE_EVERY_S = 30.0  # where there is no terminal to draw a bar on
 
 
@@ -45,6 +46,10 @@ class Progress(Protocol):
 
     def validated(self, step: int, evaluation: Evaluation, *, is_best: bool) -> None:
         """A validation has ended."""
+        ...
+
+    def trained(self, seconds: float, waiting: float) -> None:
+        """The last step is taken: the time of all, and the share spent waiting for data."""
         ...
 
     def note(self, text: str) -> None:
@@ -72,6 +77,9 @@ class SilentProgress:
         yield count(1).__next__
 
     def validated(self, step: int, evaluation: Evaluation, *, is_best: bool) -> None:
+        """Do nothing."""
+
+    def trained(self, seconds: float, waiting: float) -> None:
         """Do nothing."""
 
     def note(self, text: str) -> None:
@@ -147,6 +155,15 @@ class ConsoleProgress:
         best = ", the best so far" if is_best else ""
         self._console.print(f"step {step}: val mIoU {100 * evaluation.scores.mean_iou:.2f} %{best}")
         self._console.print(score_table(evaluation))
+
+    def trained(self, seconds: float, waiting: float) -> None:
+        """Print the line, and what helps where much time was spent waiting."""
+        cure = "; data.workers=N reads with more processes" if waiting > _LONG_WAIT else ""
+        self._console.print(
+            f"trained for {seconds / 60:.1f} min, of which {100 * waiting:.1f} % was spent waiting "
+            f"for data{cure}",
+            soft_wrap=True,
+        )
 
     def note(self, text: str) -> None:
         """Print the line."""

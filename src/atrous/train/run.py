@@ -2,7 +2,8 @@
 
 import math
 import platform
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import atrous
 from atrous.data import Sample
 from atrous.evaluate import Evaluation, evaluate
 from atrous.recipe import Recipe
-from atrous.train.checkpoint import load_latest
-from atrous.train.disk import refuse_full_disk
+from atrous.train.batch_size import fit_batch_size
+from atrous.train.checkpoint import Checkpoint, load_latest
+from atrous.train.data_check import check_data
+from atrous.train.disk import checkpoint_bytes, refuse_full_disk
 from atrous.train.interruption import Interruption
 from atrous.train.lock import hold
 from atrous.train.loop import Training
-from atrous.train.processes import refuse_several_processes
+from atrous.train.processes import World, joined
 from atrous.train.progress import Progress, SilentProgress
 from atrous.train.report import ImageRanking, write_report
 from atrous.train.run_directory import (
@@ -72,9 +75,11 @@ def train(
             does not decide the weights may be changed.
         out: The run directory, made here.
         resume: Go on from the newest checkpoint in `out`.
-        progress: What tells a person how it goes; by default nothing does.
+        progress: What tells a person how it goes; by default nothing does. Of several processes
+            that torchrun started, the first one tells.
 
     Raises:
+        SystemExit: Another process failed, and says why.
         UsageError: `out` holds a run already and `resume` is not set, or another process trains
             there.
         RecipeError: `recipe` is not what the run to resume was trained with.
@@ -82,49 +87,80 @@ def train(
         DivergedError: The loss is no longer a finite number.
         ResourceError: The disk is full or cannot be written.
     """
-    refuse_several_processes()
-    folder = Path(out)
-    progress = progress or SilentProgress()
-    with hold(folder, say=progress.note):
-        begin = _resume if resume else _start
-        training = begin(folder, recipe, progress)
-        refuse_full_disk(folder, training.checkpoint_bytes)
-        with Interruption() as interruption, worker_errors():
-            training.run(interruption)
-        total_steps = training.timetable.total_steps
-        if interruption.signal is not None:
-            write_report(folder, facts=_standing(training))
-            return Outcome(folder, training.step, total_steps, interruption.signal)
-        evaluation = _finish(training)
-        return Outcome(
-            folder, training.step, total_steps, model_file=folder / BEST, evaluation=evaluation
-        )
+    with joined() as world:
+        folder = world.of_first(lambda: Path(out))
+        progress = progress if progress and world.is_first else SilentProgress()
+        with hold(folder, say=progress.note) if world.is_first else nullcontext():
+            training = _begin(folder, recipe, progress, world, resume=resume)
+            with Interruption() as interruption, worker_errors():
+                training.run(interruption)
+            return _end(training, world)
 
 
-def _start(folder: Path, recipe: Recipe | None, progress: Progress) -> Training:
-    refuse_existing_run(folder)
-    remove_leftovers(folder)
-    training = Training(recipe or Recipe(), folder, progress)
-    keep_record(folder, training.recipe.data.source, training.datasets)
-    keep_recipe(folder, training.recipe)
+def _begin(
+    folder: Path, recipe: Recipe | None, progress: Progress, world: World, *, resume: bool
+) -> Training:
+    prepare = _resume if resume else _start
+    recipe, checkpoint = world.of_first(lambda: prepare(folder, recipe, progress, world))
+    training = Training(recipe, folder, progress, world)
+    if world.is_first:
+        if checkpoint is None:
+            keep_record(folder, recipe.data.source, training.datasets)
+        else:
+            _compare(training, checkpoint)
+        keep_recipe(folder, recipe)
+        refuse_full_disk(folder, _checkpoint_bytes(training))
+    if checkpoint is not None:
+        training.restore(checkpoint)
     return training
 
 
-def _resume(folder: Path, recipe: Recipe | None, progress: Progress) -> Training:
+def _start(
+    folder: Path, recipe: Recipe | None, progress: Progress, world: World
+) -> tuple[Recipe, None]:
+    refuse_existing_run(folder)
+    remove_leftovers(folder)
+    recipe = recipe or Recipe()
+    check_data(recipe, progress.note)
+    return fit_batch_size(recipe, world=world, say=progress.note), None
+
+
+def _resume(
+    folder: Path, recipe: Recipe | None, progress: Progress, _: World
+) -> tuple[Recipe, Checkpoint]:
     recipe = recipe or resume_run(folder)
     remove_leftovers(folder)
     checkpoint = load_latest(folder / CHECKPOINTS, say=progress.note)
     refuse_other_recipe(checkpoint.state["recipe"], recipe, where=str(folder / RECIPE))
-    training = Training(recipe, folder, progress)
-    note = refuse_other_data(folder, recipe.data.source, training.datasets)
+    return recipe, checkpoint
+
+
+def _compare(training: Training, checkpoint: Checkpoint) -> None:
+    """Refuse other data than the checkpoint's, and tell what else is not as it was then."""
+    source = training.recipe.data.source
+    note = refuse_other_data(training.folder, source, training.datasets)
     now = surroundings(training.device)
     if changes := differences(checkpoint.state["surroundings"], now):
         note = f"{changes}: the weights can differ in their last bits from those of an unbroken run"
     if note:
-        progress.note(note)
-    training.restore(checkpoint)
-    keep_recipe(folder, recipe)
-    return training
+        training.progress.note(note)
+
+
+def _checkpoint_bytes(training: Training) -> int:
+    average, optimizer = training.average is not None, training.recipe.optim.name
+    return checkpoint_bytes(training.model, optimizer=optimizer, average=average)
+
+
+def _end(training: Training, world: World) -> Outcome:
+    """Say how a training ended; only the first process measures and writes."""
+    outcome = Outcome(training.folder, training.step, training.timetable.total_steps)
+    if training.stopped_by is not None:
+        if world.is_first:
+            write_report(training.folder, facts=_standing(training))
+        return replace(outcome, stopped_by=training.stopped_by)
+    training.progress.trained(training.seconds, training.waiting)
+    evaluation = world.of_first(lambda: _finish(training))
+    return replace(outcome, model_file=training.folder / BEST, evaluation=evaluation)
 
 
 def _finish(training: Training) -> Evaluation:
@@ -158,14 +194,16 @@ def _standing(training: Training) -> dict[str, Any]:
     return {
         "steps": training.step,
         "total_steps": training.timetable.total_steps,
-        "minutes": round(training.seconds / 60, 1),
-        **_surroundings(training.device),
+        **_effort(training),
     }
 
 
-def _surroundings(device: torch.device) -> dict[str, str]:
+def _effort(training: Training) -> dict[str, Any]:
     return {
-        "processor": _processor(device),
+        "minutes": round(training.seconds / 60, 1),
+        "waiting_for_data": round(training.waiting, 3),
+        "processes": training.world.size,
+        "processor": _processor(training.device),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "atrous": atrous.__version__,
@@ -186,8 +224,7 @@ def _facts(training: Training, evaluation: Evaluation) -> dict[str, Any]:
         "batch_size": settings.batch_size,
         "epochs": round(training.step / training.timetable.steps_per_epoch, 1),
         "seed": settings.seed,
-        "minutes": round(training.seconds / 60, 1),
-        **_surroundings(training.device),
+        **_effort(training),
         "mean_iou": _known(scores.mean_iou),
         "pixel_accuracy": _known(scores.pixel_accuracy),
         "mean_class_accuracy": _known(scores.mean_class_accuracy),

@@ -1,6 +1,7 @@
 """The run directory: where a training keeps its recipe, numbers, checkpoints and best weights."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from atrous.errors import DataError, UsageError
@@ -28,15 +29,16 @@ def keep_recipe(folder: Path, recipe: Recipe) -> None:
     write_text(folder / RECIPE, recipe.to_yaml())
 
 
-def resume_run(folder: Path) -> Recipe:
-    """Return the recipe of the run in `folder`.
+def resume_run(folder: Path, settings: Iterable[str] = ()) -> Recipe:
+    """Return the recipe of the run in `folder`, with single values changed.
 
     Raises:
         DataError: No run was started there.
+        RecipeError: A setting is none, or a value is out of range.
     """
     if not (folder / RECIPE).is_file():
         raise DataError(f"{folder}: no run to resume (no {RECIPE}); start without --resume")
-    return load_recipe(folder / RECIPE)
+    return load_recipe(folder / RECIPE, settings)
 
 
 def remove_leftovers(folder: Path) -> None:

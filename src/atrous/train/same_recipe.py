@@ -17,7 +17,9 @@ from atrous.recipe import Recipe
 HARMLESS = {
     "name",
     "license",
+    "expected",
     "data.source",
+    "data.check",
     "data.workers",
     "data.worker_timeout",
     "train.device",

@@ -47,6 +47,8 @@ class Timetable:
             end - first,
             schedule=optim.schedule,
             power=optim.power,
+            step_size=optim.step_size,
+            gamma=optim.gamma,
             warmup_steps=warmup,
         )
 

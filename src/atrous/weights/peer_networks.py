@@ -43,7 +43,7 @@ def described(library: str) -> str:
 
 def encoder_name(blueprint: Blueprint) -> str:
     """Return what segmentation_models_pytorch calls a backbone."""
-    backbone = blueprint.backbone
+    backbone = _without_tag(blueprint.backbone)
     if not blueprint.conventions.dilate_first_block:  # only those that timm dilates are so
         return f"tu-{backbone}"
     starts = (start for start in _ENCODERS if backbone.startswith(start))
@@ -51,10 +51,15 @@ def encoder_name(blueprint: Blueprint) -> str:
     return _ENCODERS.get(start, "") + backbone.removeprefix(start)
 
 
+def _without_tag(backbone: str) -> str:
+    """Return timm's name without what it says of the weights, as in `resnet50.tv_in1k`."""
+    return backbone.partition(".")[0]
+
+
 def _torchvision(blueprint: Blueprint, hints: Hints) -> nn.Module | None:
     from torchvision.models import segmentation
 
-    name = _TORCHVISION.get((blueprint.architecture, blueprint.backbone))
+    name = _TORCHVISION.get((blueprint.architecture, _without_tag(blueprint.backbone)))
     if name is None or hints.rates is not None:  # its rates are fixed
         return None
     options = {"weights": None, "weights_backbone": None, "num_classes": blueprint.num_classes}

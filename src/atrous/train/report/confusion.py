@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from atrous.evaluate import Evaluation
-from atrous.train.report.layout import percent, section, wide
-from atrous.train.report.markup import Markup, join, tag
+from atrous.page.layout import percent, section, wide
+from atrous.page.markup import Markup, join, tag
 
 _MOST_NUMBERED = 40  # classes up to which there is room for numbers
 _LEAST_SHOWN = 0.005  # share of a class's pixels below which a cell stays blank

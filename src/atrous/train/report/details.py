@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from atrous.train.report.layout import section, wide
-from atrous.train.report.markup import Markup, tag
+from atrous.page.layout import section, wide
+from atrous.page.markup import Markup, tag
 from atrous.train.report.run_record import RunRecord
 from atrous.train.run_directory import BEST, CHECKPOINTS, PREVIEWS, RECIPE
 
@@ -20,12 +20,14 @@ _FACTS = {
     "epochs": "epochs",
     "batch_size": "batch size",
     "seed": "seed",
+    "processes": "processes",
+    "waiting_for_data": "share of the time spent waiting for data",
 }
 _FILES = {
     BEST: "the weights with the highest validation mIoU, for predict and evaluate",
     RECIPE: "the complete recipe",
     "metrics.csv": "loss, learning rate and scores by step",
-    "speed.csv": "images per second by step",
+    "speed.csv": "images per second, and waiting for data, by step",
     "tensorboard": "the same for TensorBoard",
     "data.json": "what the data was, so that a resumed run is not given other data",
     PREVIEWS: "photo, truth and prediction side by side",

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from atrous.data.images import read_image
 from atrous.data.palettes import Color
-from atrous.train.report.layout import grid, percent, section, swatch
-from atrous.train.report.markup import Markup, tag
-from atrous.train.report.ranking import ImageRanking, RankedImage, photo_address
+from atrous.page.layout import grid, percent, section, swatch
+from atrous.page.markup import Markup, tag
+from atrous.page.picture import photo_address
+from atrous.train.report.ranking import ImageRanking, RankedImage
 from atrous.train.run_directory import PREVIEWS
 
 _PREVIEW_BOX = (880, 240)  # px (width, height) of photo, truth and prediction side by side

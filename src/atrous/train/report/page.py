@@ -1,38 +1,17 @@
 """One HTML file about a run: complete in itself, without a script, readable in light and dark."""
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from atrous.evaluate import Evaluation
 from atrous.files import write_text
+from atrous.page.document import document
 from atrous.train.report import confusion, details, gallery, scores
-from atrous.train.report.markup import join, tag
 from atrous.train.report.ranking import ImageRanking
 from atrous.train.report.run_record import read_run
 
 REPORT = "report.html"
-
-# Whatever a class or a file may be called, the browser is told to run and to fetch nothing.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-_PAGE = Template(f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-$title
-<style>
-$style</style>
-</head>
-<body>
-$body
-</body>
-</html>
-""")
 
 
 def write_report(
@@ -73,9 +52,5 @@ def write_report(
         details.recipe(run),
         details.files(run.folder),
     ]
-    page = _PAGE.substitute(
-        title=tag("title", f"{run.recipe.name}: {run.folder.name}"),
-        style=(resources.files("atrous.train.report") / "page.css").read_text(encoding="utf-8"),
-        body=join(filter(None, sections), "\n"),
-    )
+    page = document(f"{run.recipe.name}: {run.folder.name}", sections)
     return write_text(run.folder / REPORT, page)

@@ -1,7 +1,5 @@
 """The validation images that went best and worst, small enough to be put into a page."""
 
-import base64
-import io
 import math
 from bisect import insort
 from collections.abc import Sequence
@@ -15,6 +13,7 @@ from torch import Tensor
 from atrous.data import IGNORE_INDEX, Sample
 from atrous.data.palettes import Color
 from atrous.metrics import ConfusionMatrix
+from atrous.page.picture import photo_address, png_address
 
 _BOX = (288, 216)  # px (width, height) that a picture is shrunk into; twelve times three < 3 MB
 
@@ -84,25 +83,10 @@ class ImageRanking:
         return self._kept[: max(0, min(others, self._most_worst))]
 
 
-def photo_address(image: np.ndarray, box: tuple[int, int]) -> str:
-    """Return an image, (H, W, 3) uint8, shrunk into `box` (width, height), as a JPEG address."""
-    photo = Image.fromarray(image)
-    photo.thumbnail(box)
-    content = io.BytesIO()
-    photo.save(content, "JPEG", quality=80, optimize=True)
-    return _address("jpeg", content)
-
-
 def _labels_address(labels: np.ndarray, palette: Sequence[Color]) -> str:
     colors = np.zeros((256, 3), dtype=np.uint8)  # all of them, or 255 would not fit into the PNG
     colors[: len(palette)] = palette
     picture = Image.fromarray(labels)
     picture.putpalette(colors.tobytes())
     picture.thumbnail(_BOX, Image.Resampling.NEAREST)
-    content = io.BytesIO()
-    picture.save(content, "PNG", optimize=True, transparency=IGNORE_INDEX)
-    return _address("png", content)
-
-
-def _address(kind: str, content: io.BytesIO) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content.getvalue()).decode()}"
+    return png_address(picture, transparency=IGNORE_INDEX)

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Sequence
 
 from atrous.evaluate import Evaluation
-from atrous.train.report.charts import line_chart
-from atrous.train.report.layout import grid, percent, section, swatch, wide
-from atrous.train.report.markup import Markup, join, tag
+from atrous.page.charts import line_chart
+from atrous.page.layout import grid, percent, section, swatch, wide
+from atrous.page.markup import Markup, join, tag
 from atrous.train.report.run_record import Row, RunRecord
 
 _NAN = math.nan

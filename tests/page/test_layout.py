@@ -1,7 +1,7 @@
 import math
 
-from atrous.train.report.layout import grid, percent, section, swatch, wide
-from atrous.train.report.markup import Markup, tag
+from atrous.page.layout import grid, percent, section, swatch, wide
+from atrous.page.markup import Markup, tag
 
 
 def test_a_section_without_parts_is_nothing():

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from atrous.train.report.markup import Markup, join, tag
+from atrous.page.markup import Markup, join, tag
 
 # px of the drawing, which is stretched to the width that the page has
 _WIDTH, _HEIGHT = 460, 250
@@ -17,17 +17,23 @@ _FEW_POINTS = 40  # up to here each has its dot
 
 
 def line_chart(
-    title: str, steps: Sequence[float], curves: Mapping[str, Sequence[float]], *, axis: str
+    title: str,
+    steps: Sequence[float],
+    curves: Mapping[str, Sequence[float]],
+    *,
+    axis: str,
+    along: str = "step",
 ) -> Markup:
-    """Return a figure of curves over the steps of a training.
+    """Return a figure of curves over the steps of a training, or over other whole numbers.
 
     Values that are not finite are left out. Beyond 240 steps, neighbours are averaged.
 
     Args:
         title: What stands above.
-        steps: N steps, ascending.
+        steps: N steps, ascending, from 0 up.
         curves: N values of each curve, by its name.
         axis: What is drawn upwards, with its unit.
+        along: What a step is called.
 
     Example:
         >>> line_chart("Loss", [10, 20], {"loss": [2.0, 1.0]}, axis="loss").count("<circle")
@@ -43,9 +49,9 @@ def line_chart(
     drawing = tag(
         "svg",
         *_y_axis(y_ticks, axis),
-        *_x_axis(x_ticks, table[0].max()),
+        *_x_axis(x_ticks, table[0].max(), along),
         *(_curve(number, x, line) for number, line in enumerate(y)),
-        *_points(table, x, y, list(curves)),
+        *_points(table, x, y, [along, *curves]),
         viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
         role="img",
         aria_label=title,
@@ -103,8 +109,8 @@ def _y_axis(ticks: list[float], axis: str) -> Iterator[Markup]:
         yield tag("text", f"{value:g}", x=_LEFT - 8, y=y, class_="tick y")
 
 
-def _x_axis(ticks: list[float], highest: float) -> Iterator[Markup]:
-    yield tag("text", "step", x=(_LEFT + _RIGHT) / 2, y=_HEIGHT - 5, class_="axis x")
+def _x_axis(ticks: list[float], highest: float, along: str) -> Iterator[Markup]:
+    yield tag("text", along, x=(_LEFT + _RIGHT) / 2, y=_HEIGHT - 5, class_="axis x")
     for value in ticks:
         if value <= highest and value == round(value):
             x = _round(_to_pixels(value, (0, highest), _ACROSS))
@@ -121,11 +127,11 @@ def _points(table: np.ndarray, x: np.ndarray, y: np.ndarray, names: list[str]) -
     """Yield for each step what shows on hovering: its dots, its values, and where to hover."""
     borders = [_LEFT, *((a + b) / 2 for a, b in pairwise(x)), _RIGHT]
     for number, (left, right) in enumerate(pairwise(borders)):
-        known = [row for row in range(len(names)) if np.isfinite(y[row, number])]
-        values = ", ".join(f"{names[row]} {table[1 + row, number]:.4g}" for row in known)
+        known = [row for row in range(len(y)) if np.isfinite(y[row, number])]
+        values = ", ".join(f"{names[1 + row]} {table[1 + row, number]:.4g}" for row in known)
         yield tag(
             "g",
-            tag("title", f"step {table[0, number]:,.0f}: {values}"),
+            tag("title", f"{names[0]} {table[0, number]:,.0f}: {values}"),
             tag("rect", x=_round(left), y=_TOP, width=_round(right - left), height=_BOTTOM - _TOP),
             *(_dot(row, x[number], y[row, number]) for row in known),
             class_="point few" if len(x) <= _FEW_POINTS else "point",

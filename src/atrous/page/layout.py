@@ -3,7 +3,7 @@
 import math
 
 from atrous.data.palettes import Color
-from atrous.train.report.markup import Markup, join, tag
+from atrous.page.markup import Markup, join, tag
 
 
 def section(title: str, *parts: object) -> Markup:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atrous.train.report.charts import line_chart
+from atrous.page.charts import line_chart
 
 
 def _curves(chart):
@@ -35,6 +35,13 @@ def test_every_step_says_its_values():
     assert titles == ["step 1,000: mIoU 12.5, accuracy 50", "step 2,000: accuracy 60"]
     assert [len(curve) for curve in _curves(chart)] == [1, 2]
     assert chart.count("<circle") == 3
+
+
+def test_what_runs_along_the_chart_has_its_name():
+    chart = line_chart("Taps", [1, 2], {"nine": [1, 0.5]}, axis="share", along="rate")
+    assert re.findall(r"<title>([^<]*)</title>", chart) == ["rate 1: nine 1", "rate 2: nine 0.5"]
+    assert 'class="axis x">rate</text>' in chart
+    assert "step" not in chart
 
 
 def test_two_curves_have_a_legend_and_one_has_none():

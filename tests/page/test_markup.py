@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atrous.train.report.markup import Markup, join, tag
+from atrous.page.markup import Markup, join, tag
 
 
 class Reader(HTMLParser):

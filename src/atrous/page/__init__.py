@@ -1,0 +1,1 @@
+"""Pages that open from disk: HTML without a script, charts as SVG, light and dark."""
