@@ -52,8 +52,8 @@ def test_rows_follow_the_computation_not_the_order_of_the_parts():
 
     table = layer_table(Backwards(), (2, 3, 5, 7))
     assert table.rows == (
-        LayerRow("first.0", "Conv2d 3x3", (2, 4, 5, 7), 4 * 3 * 9 + 4),
-        LayerRow("last", "Conv2d 1x1", (2, 2, 5, 7), 2 * 4 + 2),
+        LayerRow("first.0", "Conv2d 3x3", (2, 4, 5, 7), 4 * 3 * 9 + 4, 2 * 4 * 35 * 27),
+        LayerRow("last", "Conv2d 1x1", (2, 2, 5, 7), 2 * 4 + 2, 2 * 2 * 35 * 4),
     )
 
 
@@ -164,7 +164,33 @@ def test_its_json_is_the_table():
     table = layer_table(nn.Conv2d(3, 4, 1), (1, 3, 2, 2))
     content = json.loads(json.dumps(table.to_json()))
     assert content.pop("megabytes") == table.megabytes
+    assert [row.pop("megabytes") for row in content["rows"]] == [4 * 4 * 2 * 2 / 2**20]
     assert content == json.loads(json.dumps(dataclasses.asdict(table)))
+
+
+def test_the_multiply_adds_of_a_pyramid_are_those_of_its_shapes():
+    # 53 x 53 cells of stride 8, as many as 417 pixels have.
+    table = layer_table(ASPP(2048, 256, rates=(12, 24, 36)), (1, 2048, 53, 53))
+    cells = 53 * 53
+    wide = [row.multiply_adds for row in table.rows if row.kind.startswith("Conv2d 3x3")]
+    assert wide == [2048 * 256 * 9 * cells] * 3
+    points = 2048 * 256 * (cells + 1) + 5 * 256 * 256 * cells
+    assert table.multiply_adds == sum(wide) + points
+    assert sum(row.multiply_adds for row in table.rows) == table.multiply_adds
+
+
+def test_grouped_convolutions_and_products_of_matrices_count_too():
+    grouped = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+    assert layer_table(grouped, (1, 8, 6, 6)).multiply_adds == 8 * 9 * 36
+    assert layer_table(nn.Linear(5, 7), (3, 5)).multiply_adds == 3 * 5 * 7
+
+
+def test_a_kernel_that_is_shared_is_a_row_of_what_shares_it():
+    pyramid = ASPP(6, 4, rates=(1, 2), shared_kernel=True)
+    table = layer_table(pyramid, (1, 6, 9, 9))
+    row = next(row for row in table.rows if row.name == "atrous")
+    assert row == LayerRow("atrous", "SharedAtrous", (1, 8, 9, 9), 6 * 4 * 9, 2 * 6 * 4 * 9 * 81)
+    assert sum(row.parameters for row in table.rows) == table.parameters
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 9, 9), (1, 5, 2**40, 2**40)])

@@ -1,23 +1,23 @@
-"""`atrous inspect`: what a module or a model is made of, and what it costs on a given size."""
+"""`atrous inspect`: what a network is made of, sees and costs on a given size; what a run gave."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from rich.table import Table
-from rich.text import Text
 from tyro.conf import Positional, arg
 
-from atrous.cli.console import plain, results
+from atrous.cli.console import messages, plain, results
+from atrous.cli.inspect_runs import show_runs
+from atrous.cli.inspect_table import show
 from atrous.cli.options import Flag
 from atrous.errors import UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import nn
 
-    from atrous.inspect import LayerRow, LayerTable, TapRow
+    from atrous.inspect import Inspection
 
 _MODULES = ("aspp",)
 _OF_MODULES = ("in_channels", "out_channels", "num_classes", "rates", "bias")
@@ -35,17 +35,20 @@ class _Subject(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Inspect:
-    """Show the layers of a module or a model: output shapes, parameters, memory, useful taps.
+    """Show what a network is made of, what its pyramid sees and what it costs; or what a run gave.
 
-    Example: atrous inspect aspp --in-channels 512 --num-classes 19 --size 64x128
+    Example: atrous inspect camvid-lite0 --size 360x480 --html camvid-lite0.html
     """
 
-    target: Positional[
+    targets: Positional[
         Annotated[
-            str,
+            tuple[str, ...],
             arg(
-                metavar="MODULE|MODEL",
-                help="aspp, a model that `atrous models` lists, or a model file.",
+                name="target",
+                metavar="MODULE|MODEL|RUN [RUN]",
+                help="aspp, a model that `atrous models` lists, a model file, or one or more run "
+                "directories.",
+                help_behavior_hint="",
             ),
         ]
     ]
@@ -53,8 +56,9 @@ class Inspect:
         str,
         arg(
             metavar="HxW",
-            help="Rows and columns: of the map in cells for a module, of the image for a model.",
-            help_behavior_hint="(default: 65x65 for a module, 513x513 for a model)",
+            help="Rows and columns: of the map in cells for a module, of the image for a model; "
+            "a photo is brought to it.",
+            help_behavior_hint="(default: 65x65 for a module, 513x513 or the photo's for a model)",
         ),
     ] = ""
     in_channels: Annotated[int, arg(metavar="C", help="Channels of a module's map.")] = 2048
@@ -73,27 +77,79 @@ class Inspect:
     ] = ("6", "12", "18")
     bias: Flag = True
     """Leave out the bias of a module's convolutions."""
+    photo: Annotated[
+        Path | None,
+        arg(metavar="FILE", help="Look at this photograph through a model.", help_behavior_hint=""),
+    ] = None
+    field: Flag = False
+    """Measure effective receptive fields, as --photo and --html do."""
+    html: Annotated[
+        Path | None,
+        arg(metavar="FILE", help="Write a page with drawings.", help_behavior_hint=""),
+    ] = None
     json: Flag = False
     """Print JSON, for other programs to read."""
 
-    def run(self) -> None:
-        """Print the table, or its JSON."""
-        from atrous.inspect import layer_table
+    @property
+    def target(self) -> str:
+        """The one thing that is looked at."""
+        return self.targets[0]
 
-        subject = self._module() if self.target in _MODULES else self._model()
-        table = layer_table(subject.module, subject.input_shape)
-        if self.json:
-            _print_json(table)
+    def run(self) -> None:
+        """Print tables, or JSON, and write the page that is asked for."""
+        if not self.targets:
+            raise UsageError(f"name what to look at: {_known()}")
+        if len(self.targets) > 1 or (self.target not in _MODULES and _is_run(self.target)):
+            self._refuse_options_of_networks()
+            show_runs(self.targets, self.html, as_json=self.json)
         else:
-            _print(subject, table)
+            self._show_network()
+
+    def _show_network(self) -> None:
+        from atrous.inspect import inspect_network
+
+        photo = self._read_photo()
+        subject = self._module() if self.target in _MODULES else self._model(photo)
+        found = inspect_network(
+            subject.module,
+            subject.input_shape,
+            title=subject.title,
+            measure=self.field or self.html is not None,
+            photo=photo,
+        )
+        if self.json:
+            _print_json(found)
+        else:
+            show(found, results(), by_part=subject.is_whole)
+        if self.html is not None:
+            from atrous.inspect.page import write_page
+
+            path = write_page(found, self.html)
+            console = messages() if self.json else results()
+            console.print(f"\n{plain(path)}", soft_wrap=True)
+
+    def _read_photo(self) -> "np.ndarray | None":
+        from atrous.data import read_image
+        from atrous.inspect.photograph import fit_photo
+
+        if self.photo is None:
+            return None
+        if self.target in _MODULES:
+            raise UsageError(f"--photo needs a model; {self.target} has no weights")
+        return fit_photo(read_image(self.photo), _parse_size(self.size) if self.size else None)
+
+    def _refuse_options_of_networks(self) -> None:
+        for option in (*_OF_MODULES, "size", "photo", "field"):
+            if getattr(self, option) != getattr(Inspect, option):
+                name = option.replace("_", "-").replace("bias", "no-bias")
+                raise UsageError(f"--{name} is for a module or a model, not for a run")
 
     def _module(self) -> _Subject:
         import torch
 
         from atrous.nn import ASPP
 
-        size = _parse_size(self.size or "65x65")
-        rates = _parse_rates(self.rates)
+        size, rates = _parse_size(self.size or "65x65"), _parse_rates(self.rates)
         for option in ("in_channels", "out_channels", "num_classes"):
             number = getattr(self, option)
             if number is not None and not 1 <= number <= _LARGEST:
@@ -113,7 +169,7 @@ class Inspect:
         )
         return _Subject(title, module, (1, self.in_channels, *size), is_whole=False)
 
-    def _model(self) -> _Subject:
+    def _model(self, photo: "np.ndarray | None") -> _Subject:
         from atrous.weights import load_model
 
         try:
@@ -124,14 +180,21 @@ class Inspect:
             if getattr(self, option) != getattr(Inspect, option):
                 name = option.replace("_", "-").replace("bias", "no-bias")
                 raise UsageError(f"--{name} builds a module; {self.target} is built already")
-        size = _parse_size(self.size or "513x513")
+        height, width = _parse_size(self.size or "513x513") if photo is None else photo.shape[:2]
         made, stride = model.blueprint, model.output_stride
         title = (
             f"{plain(self.target)}: {made.architecture}, {made.backbone}, output stride {stride}\n"
-            f"on an image of {_words(size)} pixels"
+            f"on an image of {_words((height, width))} pixels"
             f"{_provenance(self.target)}"
         )
-        return _Subject(title, model, (1, made.in_channels, *size), is_whole=True)
+        return _Subject(title, model, (1, made.in_channels, height, width), is_whole=True)
+
+
+def _is_run(target: str) -> bool:
+    """Return whether a target is a folder and no model that is known by this name."""
+    from atrous.weights import zoo
+
+    return Path(target).is_dir() and target not in {entry.name for entry in zoo.available()}
 
 
 def _provenance(target: str) -> str:
@@ -151,7 +214,7 @@ def _known() -> str:
     from atrous.weights import zoo
 
     names = (*_MODULES, *(entry.name for entry in zoo.available()))
-    return f"{', '.join(names)} or a model file (.safetensors)"
+    return f"{', '.join(names)}, a model file (.safetensors) or a run directory"
 
 
 def _parse_size(text: str) -> tuple[int, int]:
@@ -181,70 +244,7 @@ def _words(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"
 
 
-def _print_json(table: "LayerTable") -> None:
+def _print_json(found: "Inspection") -> None:
     import json
 
-    results().print(json.dumps(table.to_json(), indent=2), soft_wrap=True)
-
-
-def _print(subject: _Subject, table: "LayerTable") -> None:
-    frozen = table.parameters - table.trainable
-    trained = f"{table.trainable:,} trainable" if frozen else "all trainable"
-    console = results()
-    console.print(f"{subject.title}\n", soft_wrap=True)
-    console.print(_layers(table, by_part=subject.is_whole))
-    console.print(f"\nparameters  {table.parameters:,}, {trained}")
-    console.print(f"output      {table.output_shape}")
-    console.print(Text("\nmemory in MB of 2**20 bytes, float32", "bold"))
-    console.print(_memory(table))
-    for size, rows in groupby(table.tap_rows, lambda row: row.map_size):
-        title = f"\ntaps inside the map of {_words(size)} cells, in the mean"
-        console.print(Text(title, "bold"))
-        console.print(_taps(rows))
-
-
-def _layers(table: "LayerTable", *, by_part: bool) -> Table:
-    """Return the rows; of a whole network, under a line for each of its parts."""
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    grid.add_column("layer", overflow="fold")
-    grid.add_column("kind", overflow="fold")
-    grid.add_column("output", no_wrap=True)
-    grid.add_column("parameters", justify="right", no_wrap=True)
-    for _, group in groupby(table.rows, lambda row: row.name.split(".")[0] if by_part else ""):
-        rows = tuple(group)
-        part = _shared_name(rows) if by_part and len(rows) > 1 else ""
-        if part:
-            grid.add_row(Text(part, "bold"), "", "", f"{sum(row.parameters for row in rows):,}")
-        for row in rows:
-            name = f"  {row.name.removeprefix(part + '.')}" if part else row.name
-            grid.add_row(name, row.kind, str(row.output_shape), f"{row.parameters:,}")
-    return grid
-
-
-def _shared_name(rows: Iterable["LayerRow"]) -> str:
-    """Return the part of the network that all rows stand in, such as `backbone.network`."""
-    levels = zip(*(row.name.split(".")[:-1] for row in rows), strict=False)
-    return ".".join(names[0] for names in takewhile(lambda names: len(set(names)) == 1, levels))
-
-
-def _memory(table: "LayerTable") -> Table:
-    return _lines(
-        (part.replace("_", " "), f"{megabytes:,.2f}") for part, megabytes in table.megabytes.items()
-    )
-
-
-def _taps(rows: Iterable["TapRow"]) -> Table:
-    lines = []
-    for row in rows:
-        rate = "x".join(map(str, row.rate if len(set(row.rate)) > 1 else row.rate[:1]))
-        share = f"{100 * row.useful / row.taps:.1f} %"
-        lines.append((f"rate {rate}", f"{row.useful:.2f} of {row.taps}", share))
-    return _lines(lines)
-
-
-def _lines(lines: Iterable[tuple[str, ...]]) -> Table:
-    """Return indented lines of a name and its figures."""
-    grid = Table.grid(padding=(0, 3, 0, 0))
-    for name, *figures in lines:
-        grid.add_row(f"  {name}", *(Text(figure, justify="right") for figure in figures))
-    return grid
+    results().print(json.dumps(found.to_json(), indent=2), soft_wrap=True)

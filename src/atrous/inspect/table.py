@@ -1,4 +1,4 @@
-"""The layers of a network in the order they compute: output shapes, parameters, memory.
+"""The layers of a network in the order they compute: shapes, parameters, multiply-adds, memory.
 
 Everything is computed on torch's meta device, which knows shapes but no values: the largest map
 costs no memory and no time.
@@ -8,12 +8,14 @@ import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
 from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from atrous.nn.geometry import per_axis, useful_taps
 from atrous.nn.pyramid import DeadTapsWarning, Pyramid
@@ -39,12 +41,19 @@ class LayerRow:
         kind: What it is, such as `Conv2d 3x3 rate 6`.
         output_shape: Shape of what it returns.
         parameters: Number of its own; 0 where it computes again.
+        multiply_adds: Products that it sums up, in convolutions and products of matrices.
     """
 
     name: str
     kind: str
     output_shape: tuple[int, ...]
     parameters: int
+    multiply_adds: int
+
+    @property
+    def megabytes(self) -> float:
+        """Memory of its output in float32, in MB of 2**20 bytes."""
+        return _BYTES_PER_VALUE * prod(self.output_shape) / _MEGABYTE
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,7 @@ class LayerTable:
         output_shape: Shape of what it returns.
         parameters: Number of all parameters.
         trainable: Number of those that take part in training.
+        multiply_adds: Products that are summed up, in convolutions and products of matrices.
     """
 
     rows: tuple[LayerRow, ...]
@@ -84,6 +94,7 @@ class LayerTable:
     output_shape: tuple[int, ...]
     parameters: int
     trainable: int
+    multiply_adds: int
 
     @property
     def megabytes(self) -> dict[str, float]:
@@ -102,14 +113,15 @@ class LayerTable:
 
     def to_json(self) -> dict[str, Any]:
         """Return the table as what JSON can hold."""
-        return asdict(self) | {"megabytes": self.megabytes}
+        rows = [asdict(row) | {"megabytes": row.megabytes} for row in self.rows]
+        return asdict(self) | {"rows": rows, "megabytes": self.megabytes}
 
 
 def layer_table(module: nn.Module, input_shape: Sequence[int]) -> LayerTable:
     """Return the layers of `module`, which stays as it is, for one input.
 
-    A row is what holds parameters of its own, or has no parts and is more than an activation,
-    dropout or identity.
+    A row is what holds parameters of its own or multiplies by itself, or has no parts and is more
+    than an activation, dropout or identity.
 
     Args:
         module: A network of one input and one output.
@@ -125,40 +137,70 @@ def layer_table(module: nn.Module, input_shape: Sequence[int]) -> LayerTable:
         ...     print(row.name, row.kind, row.output_shape, row.parameters)
         0 Conv2d 3x3 rate 6 (1, 256, 64, 128) 1179648
         1 BatchNorm2d (1, 256, 64, 128) 512
-        >>> table.parameters, table.megabytes["forward_and_backward"]
-        (1180160, 32.0)
+        >>> table.parameters, table.multiply_adds, table.megabytes["forward_and_backward"]
+        (1180160, 9663676416, 32.0)
     """
     network = copy.deepcopy(module).to("meta").eval()
-    rows, tap_rows = _watch(network)
-    output = _compute(network, tuple(input_shape))
+    counter = FlopCounterMode(display=False)
+    watch = _Watch(network, counter)
+    with counter:
+        output = _compute(network, tuple(input_shape))
     weights = list(module.parameters())
     return LayerTable(
-        rows=tuple(rows),
-        tap_rows=tuple(tap_rows),
+        rows=tuple(watch.rows),
+        tap_rows=tuple(watch.tap_rows),
         input_shape=tuple(input_shape),
         output_shape=tuple(output.shape),
         parameters=sum(weight.numel() for weight in weights),
         trainable=sum(weight.numel() for weight in weights if weight.requires_grad),
+        multiply_adds=_multiply_adds(counter),
     )
 
 
-def _watch(network: nn.Module) -> tuple[list[LayerRow], list[TapRow]]:
-    """Return lists that fill while `network` computes."""
-    rows: list[LayerRow] = []
-    tap_rows: list[TapRow] = []
+def _multiply_adds(counter: FlopCounterMode) -> int:
+    """Return what was counted so far; torch counts a product and its sum as two operations."""
+    return counter.get_total_flops() // 2
 
-    def watch(name: str, layer: nn.Module) -> None:
-        def note(_layer: nn.Module, _inputs: object, output: Tensor) -> None:
-            if _is_row(layer):
-                rows.append(_row(name, layer, output, rows))
-            if isinstance(layer, Pyramid):
-                tap_rows.extend(_tap_rows(layer, output))
 
-        layer.register_forward_hook(note)
+class _Watch:
+    """Notes rows while a network computes."""
 
-    for name, layer in network.named_modules():
-        watch(name, layer)
-    return rows, tap_rows
+    def __init__(self, network: nn.Module, counter: FlopCounterMode) -> None:
+        self.rows: list[LayerRow] = []
+        self.tap_rows: list[TapRow] = []
+        self._counter = counter
+        self._running = [[0, 0]]  # count at the start of each module, and the work of its parts
+        self._done: set[nn.Module] = set()
+        for name, layer in network.named_modules():
+            layer.register_forward_pre_hook(self._enter)
+            layer.register_forward_hook(partial(self._leave, name))
+
+    def _enter(self, *_: object) -> None:
+        self._running.append([_multiply_adds(self._counter), 0])
+
+    def _leave(self, name: str, layer: nn.Module, _inputs: object, output: Any) -> None:
+        start, of_parts = self._running.pop()
+        work = _multiply_adds(self._counter) - start
+        self._running[-1][1] += work
+        if work > of_parts or _is_row(layer):
+            weights = 0 if layer in self._done else self._own_weights(layer)
+            row = LayerRow(name, _kind(layer), _shape(output), weights, work - of_parts)
+            self.rows.append(row)
+        if isinstance(layer, Pyramid):
+            self.tap_rows += _tap_rows(layer, output)
+        self._done.add(layer)
+
+    def _own_weights(self, layer: nn.Module) -> int:
+        """Count its own, and those of parts that it only takes the weights of."""
+        idle = (part for part in layer.modules() if part not in self._done)
+        return sum(weight.numel() for part in idle for weight in part.parameters(recurse=False))
+
+
+def _shape(output: Any) -> tuple[int, ...]:
+    """Return the shape of a map, or of several maps one beside the other."""
+    maps = [output] if isinstance(output, Tensor) else list(output)
+    batch, channels, *sides = maps[0].shape
+    return (batch, channels * len(maps), *sides)
 
 
 def _is_row(module: nn.Module) -> bool:
@@ -176,12 +218,6 @@ def _compute(network: nn.Module, input_shape: tuple[int, ...]) -> Tensor:
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise ValueError(f"an input of {input_shape} does not pass: {reason}") from error
-
-
-def _row(name: str, layer: nn.Module, output: Tensor, before: Sequence[LayerRow]) -> LayerRow:
-    own = sum(weight.numel() for weight in layer.parameters(recurse=False))
-    again = any(row.name == name for row in before)
-    return LayerRow(name, _kind(layer), tuple(output.shape), 0 if again else own)
 
 
 def _tap_rows(pyramid: Pyramid, output: Tensor) -> Iterator[TapRow]:

@@ -1,0 +1,1 @@
+"""Pictures as SVG text: each a function of numbers alone, in the colours of the page."""
