@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from atrous.devices import has_fast_bf16
 from atrous.errors import UsageError
+from atrous.fast.aspp_cuda import fuse_aspp
 from atrous.fast.folding import can_fold, fold_norm, rest_of
 from atrous.fast.image_bias import with_image_bias
 from atrous.fast.optimized_model import OptimizedModel
@@ -67,6 +68,7 @@ def optimize(
     network.pyramid = with_image_bias(network.pyramid)  # pyright: ignore[reportAttributeAccessIssue]
     if is_bf16:
         _to_bf16(network, device)
+    fuse_aspp(network)
     network.to(memory_format=torch.channels_last)
     dtype = torch.bfloat16 if is_bf16 else torch.float32
     return OptimizedModel(network, dtype=dtype, largest=size, compiled=compile)
