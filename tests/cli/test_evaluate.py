@@ -102,6 +102,8 @@ def test_bad_data_is_one_line_and_writes_nothing(dataset, model_file, tmp_path, 
         (["--data", "nowhere"], 3, "nowhere: "),
         (["--classes", "sky", "road=x"], 2, "class 'road=x'"),
         (["--data", "shapes"], 3, "the model lacks"),
+        (["--engine", "abacus"], 2, "engine 'abacus' is unknown"),
+        (["--precision", "fp8"], 2, "precision 'fp8' is unknown"),
     ],
 )
 def test_wrong_words_are_one_line(

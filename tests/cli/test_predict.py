@@ -37,13 +37,21 @@ def test_masks_overlays_and_shares(photos, model_file, tmp_path, capsys):
     assert hill.split()[:2] == ["trip/hill.png", "31x47"]
     largest = max(expected.shares().items(), key=lambda share: share[1])
     assert hill.split()[2:4] == [largest[0], f"{100 * largest[1]:.0f}"]
-    assert written == f"wrote 4 files to {out}/: 2 x *.mask.png, 2 x *.overlay.png"
+    assert (
+        written == f"wrote 4 files to {out}/: 2 x *.mask.png, 2 x *.overlay.png (optimized, fp32)"
+    )
     assert output.err == ""
 
 
 def test_one_format_alone(photos, model_file, tmp_path):
     assert predict(photos, "--format", "overlay", model=model_file, out=tmp_path / "out") == 0
     assert files_below(tmp_path / "out") == ["street.overlay.png", "trip/hill.overlay.png"]
+
+
+def test_an_engine_can_be_named(photos, model_file, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert predict(photos, "--engine", "torch", model=model_file, out=out) == 0
+    assert capsys.readouterr().out.endswith("(torch, fp32)\n")
 
 
 def test_a_pattern_and_the_default_folder(photos, model_file, tmp_path, monkeypatch):
@@ -91,7 +99,9 @@ def test_strict_stops_at_the_first_bad_file(photos, model_file, tmp_path, capsys
         (["nowhere.jpg"], 3, "nowhere.jpg: "),
         (["photos/*.bmp"], 3, "photos/*.bmp: "),
         (["photos", "--format", "mask,geojson"], 2, "format 'geojson' is unknown"),
-        (["photos", "--engine", "onnx"], 2, "engine 'onnx' is unknown"),
+        (["photos", "--engine", "onnx"], 2, "engine 'onnx' is unknown; perhaps onnxruntime"),
+        (["photos", "--precision", "int3"], 2, "precision 'int3' is unknown"),
+        (["photos", "--engine", "torch", "--precision", "bf16"], 2, "use engine optimized"),
         (["photos", "--device", "abacus"], 2, "device 'abacus' is unknown"),
         (["photos", "--model", "no-such-model"], 2, "model 'no-such-model'"),
         (["photos", "--model", "nowhere.safetensors"], 3, "nowhere.safetensors: no such file"),

@@ -6,7 +6,7 @@ import torch
 
 from atrous.errors import DataError, UsageError
 from atrous.evaluate import evaluate
-from atrous.models import SegmentationModel
+from atrous.models import SegmentationModel, create_model
 
 
 def test_one_confusion_matrix_over_all_images(model, dataset):
@@ -51,6 +51,16 @@ def test_other_classes_than_the_model_s_are_listed(model, dataset, classes, diff
 def test_an_unknown_device_is_refused(model, dataset):
     with pytest.raises(UsageError, match="'abacus'"):
         evaluate(model, dataset, device="abacus")
+
+
+def test_an_engine_gives_the_same_scores(dataset):
+    network = create_model("deeplabv3", backbone="test_efficientnet", classes=dataset.classes)
+    plain = evaluate(network, dataset, device="cpu")
+    for engine in ("optimized", "auto"):
+        found = evaluate(network, dataset, device="cpu", engine=engine)
+        assert found.matrix.tolist() == plain.matrix.tolist()
+    with pytest.raises(UsageError, match="engine 'abacus' is unknown"):
+        evaluate(network, dataset, engine="abacus")
 
 
 def test_autocast_around_it_changes_nothing(model, dataset):

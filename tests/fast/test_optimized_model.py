@@ -39,3 +39,20 @@ def test_logits_need_no_gradient(make):
 def test_a_copy_computes_the_same(make):
     fast, images = optimize(make("deeplabv3plus")), torch.randn(1, 3, 33, 33)
     assert torch.equal(copy.deepcopy(fast)(images), fast(images))
+
+
+def test_stored_pictures_are_normalised_inside(make):
+    model = make("deeplabv3plus")
+    fast = optimize(model)
+    pictures = torch.randint(0, 256, (2, 33, 47, 3), dtype=torch.uint8)
+    images = model.preprocessing(pictures.permute(0, 3, 1, 2))
+    for way in ("coarse_logits", "forward"):
+        logits, expected = getattr(fast, way)(pictures), getattr(model, way)(images)
+        assert logits.shape == expected.shape
+        assert (logits - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+def test_stored_pictures_of_another_size_are_refused(make):
+    fast = optimize(make("deeplabv3"), size=(33, 65))
+    with pytest.raises(UsageError, match="up to 33x65 pixels, got 34x65"):
+        fast(torch.zeros(1, 34, 65, 3, dtype=torch.uint8))

@@ -42,7 +42,7 @@ def model() -> StrongestChannel:
 
 @pytest.fixture
 def segmenter(model: StrongestChannel) -> Segmenter:
-    return Segmenter(model, device="cpu")
+    return Segmenter(model, device="cpu", engine="torch")
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
+import copy
 import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from atrous.errors import DataError, UsageError
@@ -50,8 +52,23 @@ def test_a_model_can_be_a_file(tmp_path, photo):
 
 
 def test_a_network_keeps_its_mode(model, photo):
-    Segmenter(model.train(), device="cpu")(photo)
+    Segmenter(model.train(), device="cpu", engine="torch")(photo)
     assert model.training
+
+
+def test_a_network_stays_as_it_is_and_can_be_trained(photo):
+    network = create_model("deeplabv3", backbone="test_efficientnet", num_classes=2).train()
+    before = copy.deepcopy(network.state_dict())
+    Segmenter(network, device="cpu")(photo)
+    assert all(torch.equal(before[name], now) for name, now in network.state_dict().items())
+    assert all(module.training for module in network.modules())
+    network(torch.randn(2, 3, 32, 32)).mean().backward()
+
+
+def test_the_labels_are_those_of_the_network(photo):
+    network = create_model("deeplabv3plus", backbone="test_resnet", num_classes=5)
+    by_torch = Segmenter(network, device="cpu", engine="torch")(photo)
+    assert np.array_equal(Segmenter(network, device="cpu")(photo).labels, by_torch.labels)
 
 
 @pytest.mark.parametrize(
@@ -94,9 +111,11 @@ def test_missing_files_are_named(segmenter, tmp_path):
         segmenter(tmp_path / "nowhere.jpg")
 
 
-def test_an_unknown_engine_is_refused(model):
-    with pytest.raises(UsageError, match="engine 'onnx' is unknown; use auto or torch"):
-        Segmenter(model, engine="onnx")
+def test_words_are_checked_before_a_model_is_read():
+    with pytest.raises(UsageError, match="engine 'onnx' is unknown; perhaps onnxruntime; use auto"):
+        Segmenter("no-such-model", engine="onnx")
+    with pytest.raises(UsageError, match="precision 'int3' is unknown; use fp32 or bf16"):
+        Segmenter("no-such-model", precision="int3")
 
 
 def test_an_unknown_model_is_refused():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from atrous.cli.console import plain, progress, results
-from atrous.cli.options import Classes, Data, Device, Ignore, Model
+from atrous.cli.options import Classes, Data, Device, Engine, Ignore, Model, Precision
 
 if TYPE_CHECKING:
     from atrous.evaluate import Evaluation
@@ -27,6 +27,8 @@ class Evaluate:
     ignore: Ignore = ()
     out: Annotated[Path, arg(metavar="DIR", help="Folder for the results.")] = Path("evaluation")
     device: Device = "auto"
+    engine: Engine = "auto"
+    precision: Precision = "fp32"
 
     def run(self) -> None:
         """Evaluate, show the scores, and write them and the confusion matrix."""
@@ -38,7 +40,14 @@ class Evaluate:
         dataset = open_dataset(self.data, self.split, classes=self.classes, ignore=self.ignore)
         model = load_model(self.model)
         with progress("evaluate", len(dataset)) as advance:
-            evaluation = evaluate(model, dataset, device=self.device, on_image=lambda *_: advance())
+            evaluation = evaluate(
+                model,
+                dataset,
+                device=self.device,
+                engine=self.engine,
+                precision=self.precision,
+                on_image=lambda *_: advance(),
+            )
         console = results()
         console.print(f"{plain(dataset.name)}, {self.split}: {evaluation.images} images\n")
         console.print(score_table(evaluation))

@@ -32,4 +32,11 @@ Ignore = Annotated[
     ),
 ]
 Device = Annotated[str, arg(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")]
+Engine = Annotated[
+    str,
+    arg(metavar="NAME", help="auto, torch, optimized, compiled, onnxruntime or openvino."),
+]
+Precision = Annotated[
+    str, arg(metavar="NAME", help="fp32, or bf16: faster on some processors, and not exact.")
+]
 Flag = Annotated[bool, arg(help_behavior_hint="")]

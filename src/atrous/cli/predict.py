@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from atrous.cli.console import complain, plain, progress, results
-from atrous.cli.options import Device, Flag, Model
+from atrous.cli.options import Device, Engine, Flag, Model, Precision
 from atrous.cli.share_table import ShareTable
 from atrous.errors import SomeInputsFailedError, UsageError
+
+if TYPE_CHECKING:
+    from atrous.fast.engines import Engine as Computing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,8 @@ class Predict:
         ),
     ] = "mask,overlay"
     device: Device = "auto"
-    engine: Annotated[str, arg(metavar="NAME", help="What computes: auto or torch.")] = "auto"
+    engine: Engine = "auto"
+    precision: Precision = "fp32"
     strict: Flag = False
     """Stop at the first photograph that cannot be read."""
 
@@ -55,28 +59,33 @@ class Predict:
 
         formats = parse_formats(self.format)
         jobs = plan_jobs(find_images(self.inputs), self.out, formats)
-        segmenter = Segmenter(self.model, device=self.device, engine=self.engine)
+        segmenter = Segmenter(
+            self.model, device=self.device, engine=self.engine, precision=self.precision
+        )
         done = 0
         with progress("predict", len(jobs)) as advance:
             table = ShareTable(results(), [job.photo.name for job in jobs])
             for outcome in run_jobs(segmenter, jobs, self.out, strict=self.strict):
                 if isinstance(outcome, Done):
                     done += 1
-                    name, palette = outcome.job.photo.name, segmenter.model.palette
+                    name, palette = outcome.job.photo.name, segmenter.palette
                     table.add(name, outcome.size, shares=outcome.shares, palette=palette)
                 else:
                     complain(outcome.error)
                 advance()
-        self._tell_what_was_written(done, formats)
+        self._tell_what_was_written(done, formats, by=segmenter.engine)
         if done < len(jobs):
             raise SomeInputsFailedError(
                 f"{self.out / FAILURES}: lists what failed, {len(jobs) - done} of {len(jobs)} "
                 "photographs; the others are done"
             )
 
-    def _tell_what_was_written(self, photos: int, formats: tuple[str, ...]) -> None:
+    def _tell_what_was_written(
+        self, photos: int, formats: tuple[str, ...], *, by: "Computing"
+    ) -> None:
         files = photos * len(formats)
         kinds = ", ".join(f"{photos} x *.{name}.png" for name in formats)
         noun = "file" if files == 1 else "files"
         if files:
-            results().print(f"wrote {files} {noun} to {plain(self.out)}/: {kinds}", soft_wrap=True)
+            line = f"wrote {files} {noun} to {plain(self.out)}/: {kinds}"
+            results().print(f"{line} ({by.name}, {by.precision})", soft_wrap=True)

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from atrous.data import Dataset, Sample
-from atrous.devices import pick_device
 from atrous.errors import DataError
 from atrous.evaluate.evaluation import Evaluation
 from atrous.metrics import ConfusionMatrix
 from atrous.models import SegmentationModel
+from atrous.predict.engine import pick_engine
 from atrous.predict.label_image import label_image
 
 OnImage = Callable[[Sample, Tensor], object]
@@ -22,14 +22,19 @@ def evaluate(
     dataset: Dataset,
     *,
     device: str = "auto",
+    engine: str = "torch",
+    precision: str = "fp32",
     on_image: OnImage | None = None,
 ) -> Evaluation:
-    """Score a model on a data set: float32, one image at a time, each at its own size.
+    """Score a model on a data set: one image at a time, each at its own size.
 
     Args:
-        model: Is moved to the device, and left in the mode it has.
+        model: The network. The engine `torch` moves it to the device, and leaves its mode.
         dataset: Images with labels, of the model's classes.
         device: `auto` (the best there is), `cpu`, `cuda`, `cuda:1` or `mps`.
+        engine: What computes it, as for `atrous.Segmenter`. With `torch` it is the network as it
+            is written.
+        precision: `fp32` or `bf16`.
         on_image: Called after each image with the sample and the predicted labels, (H, W) uint8
             on the device.
 
@@ -38,7 +43,8 @@ def evaluate(
 
     Raises:
         DataError: The classes of model and data set differ, or a sample cannot be read.
-        UsageError: The device is unknown.
+        UsageError: The device, the engine or the precision is unknown, or they do not go together.
+        MissingExtraError: The engine is not installed.
 
     Example:
         >>> from atrous.data import ShapesDataset
@@ -49,11 +55,11 @@ def evaluate(
         2
     """
     check_classes(model.classes, dataset)
-    model.to(pick_device(device)).to(memory_format=torch.channels_last)
+    computing = pick_engine(engine, model, device=device, precision=precision)
     confusion = ConfusionMatrix(len(model.classes))
     for index in range(len(dataset)):
         sample = dataset[index]
-        labels = label_image(model, sample.image)
+        labels = label_image(computing, sample.image)
         truth = torch.tensor(np.ascontiguousarray(sample.labels), device=labels.device)
         confusion.update(labels, truth)
         if on_image is not None:

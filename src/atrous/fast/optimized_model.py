@@ -1,6 +1,7 @@
 """A network rewritten for speed, which looks like any other to those who ask it for logits.
 
 Axes: B batch, C channels, H rows, W columns of the image; h, w of the map that is classified.
+Images that are uint8 are taken as they are stored, (B, H, W, C), and normalised here.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from atrous.models.backbone import Features
 class OptimizedModel(SegmentationModel):
     """What `atrous.optimize` returns: logits of any image, in eval mode only.
 
+    It takes preprocessed images (B, C, H, W), as the model does, or stored ones (B, H, W, C) uint8.
+
     Args:
         network: The rewritten network, in eval mode.
         dtype: Numbers that it computes in.
@@ -26,7 +29,11 @@ class OptimizedModel(SegmentationModel):
     Attributes:
         network: The same.
         dtype: The same.
+        largest: The same.
     """
+
+    _shift: Tensor
+    _scale: Tensor
 
     def __init__(
         self,
@@ -37,11 +44,15 @@ class OptimizedModel(SegmentationModel):
         compiled: bool = False,
     ) -> None:
         nn.Module.__init__(self)
-        self.network, self.dtype, self._largest = network, dtype, largest
+        self.network, self.dtype, self.largest = network, dtype, largest
         self.backbone, self.pyramid, self.auxiliary = network.backbone, network.pyramid, None
         self.blueprint = self._as_built = network.blueprint
         self.classes, self.palette = network.classes, network.palette
         self.preprocessing = network.preprocessing
+        mean, std = torch.tensor(self.preprocessing.mean), torch.tensor(self.preprocessing.std)
+        device = next(network.parameters()).device
+        for name, value in (("_shift", -255 * mean), ("_scale", 1 / (255 * std))):
+            self.register_buffer(name, value.view(-1, 1, 1).to(device), persistent=False)
         self._run: Callable[[Tensor], Tensor] = network.coarse_logits
         if compiled:
             self._run = torch.compile(network.coarse_logits, options={"freezing": True})
@@ -51,12 +62,27 @@ class OptimizedModel(SegmentationModel):
         """Return logits (B, K, h, w) for the backbone's maps, on the finest grid computed."""
         return self.network.classify(features)
 
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (B, K, H, W) for images (B, C, H, W), or (B, H, W, C) uint8."""
+        if images.dtype == torch.uint8:
+            images = self.normalized(images)
+        return super().forward(images)
+
+    def normalized(self, images: Tensor) -> Tensor:
+        """Return what the network expects, (B, C, H, W), for stored images (B, H, W, C) uint8."""
+        # In place, and in the order of the bytes, which is that of channels last.
+        return images.permute(0, 3, 1, 2).float().add_(self._shift).mul_(self._scale)
+
     def coarse_logits_and_auxiliary(self, images: Tensor) -> tuple[Tensor, None]:
-        """Return float32 logits (B, K, h, w) for images (B, C, H, W); no auxiliary ones.
+        """Return float32 logits (B, K, h, w) for images (B, C, H, W), or (B, H, W, C) uint8.
+
+        There are no auxiliary ones.
 
         Raises:
             UsageError: The images are larger than the size it was optimized for.
         """
+        if images.dtype == torch.uint8:
+            images = self.normalized(images)
         self._check_size(images)
         images = images.to(self.dtype).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
@@ -92,10 +118,10 @@ class OptimizedModel(SegmentationModel):
         raise UsageError("an optimized model is not saved; save the model it was made from")
 
     def _check_size(self, images: Tensor) -> None:
-        if self._largest is None:
+        if self.largest is None:
             return
         height, width = images.shape[-2:]
-        rows, columns = self._largest
+        rows, columns = self.largest
         if height > rows or width > columns:
             raise UsageError(
                 f"the model is optimized for images up to {rows}x{columns} pixels, got "

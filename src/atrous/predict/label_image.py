@@ -1,50 +1,53 @@
 """The one way from a picture to its labels, for prediction and evaluation alike."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from atrous.fast.engines import Engine
 from atrous.kernels.label_map import label_map
-from atrous.models import SegmentationModel
+
+# Logits at full size that are brought there plainly before the compiled way is loaded, which takes
+# a second or two: about as much as these have taken by then.
+_ENOUGH = 200_000_000
+_brought = 0
 
 
-def label_image(model: SegmentationModel, image: np.ndarray) -> Tensor:
-    """Return the most likely class of each pixel, computed in float32 wherever the model lives.
-
-    The model is left in the mode it had.
+def label_image(engine: Engine, image: np.ndarray) -> Tensor:
+    """Return the most likely class of each pixel.
 
     Args:
-        model: The network; its `preprocessing` is applied to the picture.
+        engine: What computes the network.
         image: (H, W, 3) uint8 RGB.
 
     Returns:
-        (H, W) uint8 class numbers, on the model's device.
+        (H, W) uint8 class numbers, where the engine computes; int32 from 256 classes on.
 
     Example:
+        >>> from atrous.fast.engines import open_engine
         >>> from atrous.models import create_model
         >>> model = create_model("deeplabv3", backbone="resnet18", num_classes=2)
-        >>> label_image(model, np.zeros((30, 50, 3), dtype=np.uint8)).shape
+        >>> engine = open_engine("torch", model, device=torch.device("cpu"))
+        >>> label_image(engine, np.zeros((30, 50, 3), dtype=np.uint8)).shape
         torch.Size([30, 50])
     """
-    device = next(model.parameters()).device
     # A copy, since torch takes neither mirrored views nor, without a warning, read-only arrays.
-    pixels = torch.tensor(np.ascontiguousarray(image), device=device)
-    images = pixels.permute(2, 0, 1).unsqueeze(0)
-    with eval_mode(model), torch.inference_mode(), torch.autocast(device.type, enabled=False):
-        logits = model.coarse_logits(model.preprocessing(images))
-        return label_map(logits, size=(image.shape[0], image.shape[1]))[0]
+    logits = engine(torch.tensor(np.ascontiguousarray(image))[None])
+    height, width = image.shape[:2]
+    return _labels(logits, (height, width))[0]
 
 
-@contextmanager
-def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Put a model into eval mode for a while; afterwards each module has the mode it had."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
+def _labels(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the label maps (B, H, W), by the compiled way once there is enough to do."""
+    global _brought  # noqa: PLW0603, one number for the process, as is what it counts
+    values = len(logits) * logits.shape[1] * size[0] * size[1]
+    if logits.device.type != "cpu" or _brought + values < _ENOUGH:
+        _brought += values
+        # Channels last, bringing them to size takes half the time.
+        return label_map(logits.contiguous(memory_format=torch.channels_last), size=size)
+    from atrous.kernels.label_map_cpu import paint_label_map
+
+    dtype = torch.uint8 if logits.shape[1] <= 255 else torch.int32
+    labels = torch.empty((len(logits), *size), dtype=dtype)
+    paint_label_map(logits, labels)
+    return labels

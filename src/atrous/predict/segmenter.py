@@ -5,18 +5,15 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 
 from atrous.data.images import read_image
-from atrous.devices import pick_device
 from atrous.errors import DataError, UsageError
 from atrous.models import SegmentationModel
+from atrous.predict.engine import check_words, pick_engine
 from atrous.predict.label_image import label_image
 from atrous.predict.segmentation import Segmentation
 from atrous.weights import load_model
-
-ENGINES = ("auto", "torch")
 
 Photo = str | Path | Image.Image | np.ndarray
 
@@ -27,13 +24,20 @@ class Segmenter:
     """Segment photographs of any size with one model.
 
     Args:
-        model: A name that `atrous models` lists, a model file, or a network. A network is moved
-            to the device, and left in the mode it has.
+        model: A name that `atrous models` lists, a model file, or a network. A network stays as it
+            is, and its weights are taken as they are now; only the engine `torch` computes the
+            network itself, and moves it to the device.
         device: `auto` (the best there is), `cpu`, `cuda`, `cuda:1` or `mps`.
-        engine: What computes the network: `auto` or `torch`.
+        engine: What computes the network: `torch`, `optimized`, `compiled`, `onnxruntime`,
+            `openvino`; or `auto`: `optimized`, and for sizes of which there are many pictures
+            whatever is faster here.
+        precision: `fp32`; or `bf16`, which is faster on processors with matrix units for it, and
+            gives some pixels between two classes the other one.
 
     Raises:
-        UsageError: The model's name, the device or the engine is unknown.
+        UsageError: The model's name, the device, the engine or the precision is unknown, or they
+            do not go together.
+        MissingExtraError: The engine is not installed.
         DataError: The model file is missing, or is none.
 
     Example:
@@ -48,13 +52,12 @@ class Segmenter:
         *,
         device: str = "auto",
         engine: str = "auto",
+        precision: str = "fp32",
     ) -> None:
-        if engine not in ENGINES:
-            raise UsageError(f"engine {engine!r} is unknown; use {' or '.join(ENGINES)}")
-        target = pick_device(device)
+        check_words(engine, device=device, precision=precision)
         network = model if isinstance(model, SegmentationModel) else load_model(model)
-        # Pictures come with their channels last; convolutions then need not reorder anything.
-        self.model = network.to(target).to(memory_format=torch.channels_last)
+        self.engine = pick_engine(engine, network, device=device, precision=precision)
+        self.classes, self.palette = network.classes, network.palette
 
     @overload
     def __call__(self, photo: Photo) -> Segmentation: ...
@@ -80,8 +83,8 @@ class Segmenter:
 
     def _segment(self, photo: object) -> Segmentation:
         image = _pixels(photo)
-        labels = label_image(self.model, image).cpu().numpy()
-        return Segmentation(image, labels, self.model.classes, self.model.palette)
+        labels = label_image(self.engine, image).cpu().numpy()
+        return Segmentation(image, labels, self.classes, self.palette)
 
 
 def _pixels(photo: object) -> np.ndarray:

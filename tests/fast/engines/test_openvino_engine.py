@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from atrous.errors import UsageError
+from atrous.fast import optimize
+from atrous.fast.engines.openvino_engine import OpenVINOEngine
+from atrous.fast.engines.torch_engine import TorchEngine
+
+pytest.importorskip("openvino")
+
+CPU = torch.device("cpu")
+
+
+def difference(logits, expected):
+    assert logits.shape == expected.shape
+    assert logits.dtype == torch.float32
+    return ((logits - expected).abs().max() / expected.abs().max()).item()
+
+
+def test_its_logits_are_those_of_torch_at_every_size(make, images):
+    model = make("deeplabv3plus").train()
+    engine, torch_engine = OpenVINOEngine(model), TorchEngine(model, device=CPU)
+    # The same size again runs the same graph; nothing that was given before changes by that.
+    first = engine(images)
+    kept = first.clone()
+    for pictures in (images.flip(0), images[:1, :20, ::2]):
+        assert difference(engine(pictures), torch_engine(pictures)) < 1e-4
+    assert torch.equal(first, kept)
+    assert model.training
+
+
+def test_bfloat16_is_close_by(make, images):
+    model = make(output_stride=8)
+    engine = OpenVINOEngine(model, precision="bf16")
+    assert engine.precision == "bf16"
+    assert difference(engine(images), TorchEngine(model, device=CPU)(images)) < 0.1
+
+
+class Graph:
+    def infer(self, inputs):
+        return inputs
+
+
+def test_few_graphs_are_kept(make, images, monkeypatch):
+    monkeypatch.setattr(OpenVINOEngine, "_compile", lambda *_: Graph())
+    engine = OpenVINOEngine(make())
+    for rows in (1, 2, 3, 4, 1, 5):
+        engine(images[:, :rows])
+    assert [shape[1] for shape in engine._graphs] == [3, 4, 1, 5]
+
+
+def test_an_optimized_model_does_unless_it_holds_for_less(make, images):
+    model = make()
+    fast = optimize(model)
+    assert OpenVINOEngine(fast)._network.model is not fast.network
+    for keywords in ({"precision": "bf16"}, {"size": (65, 65)}):
+        with pytest.raises(UsageError, match="give the engine 'openvino' the one it was made from"):
+            OpenVINOEngine(optimize(model, **keywords))
