@@ -137,14 +137,17 @@ def kill_second(rank: int, step: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def spoil_second(rank: int, step: int) -> None:
+def spoil(which: int) -> AtStep:
     """Let one process fail to read its data."""
 
     def broken(dataset: ShapesDataset, index: int) -> None:
         raise DataError(f"photo {index}: is broken")
 
-    if (rank, step) == (1, 2):
-        ShapesDataset.__getitem__ = broken
+    def at_step(rank: int, step: int) -> None:
+        if (rank, step) == (which, 2):
+            ShapesDataset.__getitem__ = broken
+
+    return at_step
 
 
 def main(folder: Path) -> None:
@@ -160,7 +163,8 @@ def main(folder: Path) -> None:
         "stopped": crew(folder / "stopped", *OWN_NORMS, at_step=stop_second),
         "resumed": crew(folder / "stopped", resume=True),
         "killed": crew(folder / "killed", *OWN_NORMS, at_step=kill_second),
-        "spoilt": crew(folder / "spoilt", *OWN_NORMS, at_step=spoil_second),
+        "first spoilt": crew(folder / "first", *OWN_NORMS, at_step=spoil(0)),
+        "second spoilt": crew(folder / "second", *OWN_NORMS, at_step=spoil(1)),
         "odd": crew(folder / "odd", "train.batch_size=5"),
     }
     crew(folder / "fewer", *OWN_NORMS, at_step=stop_second)

@@ -65,7 +65,8 @@ def test_norms_that_see_a_part_are_told_once(crews):
 @pytest.mark.parametrize(
     ("crew", "codes", "message"),
     [
-        ("spoilt", [3, 3], "photo 1: is broken"),
+        ("first spoilt", [3, 3], "is broken"),
+        ("second spoilt", [3, 3], "is broken"),
         ("odd", [2, 2], "of which 2 processes cannot have equal parts; take 4 or 6"),
         ("killed", [5, -9], "another process of this training ended without a word"),
     ],

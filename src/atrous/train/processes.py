@@ -6,8 +6,9 @@ Only the first one writes. Gradients on GPUs go over NCCL, all else over gloo.
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -26,6 +27,7 @@ T = TypeVar("T")
 # the first writes checkpoints, and measures the best weights at the end.
 _LONGEST_WAIT = timedelta(days=1)
 _FAILED = "atrous/failed"  # where the first process that fails leaves its number and exit code
+_HEARD = "atrous/heard"  # how many processes know
 _LOST = re.compile("gloo|nccl|connection|socket", re.IGNORECASE)
 
 
@@ -192,7 +194,8 @@ def _let_one_speak(store: Store, world: World, error: BaseException) -> None:
     mine = f"{world.rank} {ResourceError.exit_code if lost else code}"
     try:
         first = store.compare_set(_FAILED, "", mine).decode()
-    except RuntimeError:  # the store went with the process that failed
+        _leave(store, world, longest=5.0 if lost else 60.0)
+    except RuntimeError:  # the store went with the first process, which was killed
         first = mine
     if first != mine:
         raise SystemExit(int(first.split()[1])) from error
@@ -201,3 +204,16 @@ def _let_one_speak(store: Store, world: World, error: BaseException) -> None:
             "another process of this training ended without a word, or cannot be reached any more; "
             "the last checkpoint is intact: see that no machine is out of memory, and --resume"
         ) from error
+
+
+def _leave(store: Store, world: World, *, longest: float) -> None:
+    """Cut the connections, so that the others notice at their next step, and let them read.
+
+    The store lives in the first process, which therefore stays for the others, `longest` seconds.
+    """
+    with suppress(RuntimeError):
+        distributed.destroy_process_group()
+    heard, until = store.add(_HEARD, 1), time.monotonic() + longest
+    while world.is_first and heard < world.size and time.monotonic() < until:
+        time.sleep(0.02)
+        heard = store.add(_HEARD, 0)
