@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 import atrous
+from atrous.kernels import label_map as module
 from atrous.kernels import label_map_cpu
 from atrous.kernels.label_map import label_map, plain_label_map
 
@@ -19,13 +20,16 @@ sides = st.integers(1, 12)
     classes=st.integers(1, 6),
     grid=st.tuples(sides, sides),
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    align_corners=st.booleans(),
     seed=st.integers(0, 9999),
 )
-def test_it_is_the_best_class_of_the_resized_logits(batch, classes, grid, size, seed):
+def test_it_is_the_best_class_of_the_resized_logits(
+    batch, classes, grid, size, align_corners, seed
+):
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(batch, classes, *grid, generator=generator)
-    resized = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-    labels = label_map(logits, size=size)
+    resized = F.interpolate(logits, size=size, mode="bilinear", align_corners=align_corners)
+    labels = label_map(logits, size=size, align_corners=align_corners)
     assert labels.dtype == torch.uint8
     assert labels.shape == (batch, *size)
     two = resized.topk(2, dim=1).values if classes > 1 else torch.ones(batch, 2, *size).cumsum(1)
@@ -69,7 +73,7 @@ def _no_map_is_small(monkeypatch):
     monkeypatch.setattr("atrous.kernels.label_map._SMALL_ON_CPU", 0)
 
 
-def fails(*_):
+def fails(*_, **__):
     raise AssertionError("the kernel was called")
 
 
@@ -116,3 +120,22 @@ def test_the_compiler_is_loaded_at_the_first_call():
 
 def test_it_has_a_public_name():
     assert atrous.label_map is label_map
+
+
+@pytest.mark.parametrize("classes", [4, 300])
+def test_many_small_maps_go_the_compiled_way_to_the_same_labels(classes, monkeypatch):
+    torch.manual_seed(0)
+    logits, compiled = torch.randn(1, classes, 5, 7), []
+    paint = label_map_cpu.paint_label_map
+    monkeypatch.setattr(module, "_SMALL_ON_CPU", 8_000_000)
+    monkeypatch.setattr(module, "_brought", 0)
+    monkeypatch.setattr(module, "_ENOUGH_ON_CPU", 2 * classes * 20 * 30)
+    monkeypatch.setattr(
+        label_map_cpu, "paint_label_map", lambda *a, **k: compiled.append(1) or paint(*a, **k)
+    )
+    maps = [label_map(logits, size=(20, 30)) for _ in range(3)]
+    assert len(compiled) == 2
+    expected = plain_label_map(logits, size=(20, 30))
+    for found in maps:
+        assert found.dtype == expected.dtype
+        assert torch.equal(found, expected)

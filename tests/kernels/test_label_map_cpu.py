@@ -16,9 +16,9 @@ def seed():
     torch.manual_seed(0)
 
 
-def painted(logits, size):
+def painted(logits, size, **options):
     labels = torch.full((len(logits), *size), 254, dtype=torch.uint8)
-    paint_label_map(logits, labels)
+    paint_label_map(logits, labels, **options)
     return labels
 
 
@@ -33,6 +33,8 @@ def smooth(classes, height, width):
 def test_it_equals_the_plain_way(make, grid, size):
     logits = make(19, *grid)
     assert torch.equal(painted(logits, size), plain_label_map(logits, size=size))
+    expected = plain_label_map(logits, size=size, align_corners=True)
+    assert torch.equal(painted(logits, size, align_corners=True), expected)
 
 
 def test_any_layout_will_do():

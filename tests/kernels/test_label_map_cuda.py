@@ -17,10 +17,10 @@ import torch
 from atrous.kernels.label_map import plain_label_map
 from atrous.kernels.label_map_cuda import paint_label_map
 
-def check(logits, size, dtype=torch.uint8):
+def check(logits, size, dtype=torch.uint8, **options):
     labels = torch.full((len(logits), *size), 254, dtype=dtype)
-    paint_label_map(logits, labels)
-    assert torch.equal(labels, plain_label_map(logits, size=size)), (logits.shape, size)
+    paint_label_map(logits, labels, **options)
+    assert torch.equal(labels, plain_label_map(logits, size=size, **options)), (logits.shape, size)
 
 torch.manual_seed(0)
 noise = torch.randn(2, 5, 4, 9)
@@ -29,6 +29,8 @@ check(noise.contiguous(memory_format=torch.channels_last), (17, 33))
 check(noise[:, ::2, :, 1:], (17, 33))
 check(noise[:, :, :1, :1], (9, 3))
 check(noise[:, :1], (9, 3))
+check(noise, (17, 33), align_corners=True)
+check(noise, (1, 40), align_corners=True)
 check(noise, (3, 40))
 check(torch.randn(1, 260, 2, 2), (4, 5), torch.int32)
 noise[0, 3, 1, 2] = noise[0, 1, 1, 3] = torch.nan

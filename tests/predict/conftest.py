@@ -1,6 +1,7 @@
 """A network whose answer is known: the class of a pixel is its strongest colour channel."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from atrous.models import Preprocessing, SegmentationModel
+from atrous.models import Conventions, Preprocessing, SegmentationModel
 from atrous.predict import Segmenter
 
 
@@ -19,7 +20,7 @@ class StrongestChannel(SegmentationModel):
         nn.Module.__init__(self)
         self.mix = nn.Conv2d(3, 3, kernel_size=1, bias=False)
         nn.init.dirac_(self.mix.weight)
-        self.num_classes = 3
+        self.num_classes, self.blueprint = 3, SimpleNamespace(conventions=Conventions())
         self.classes = ("red", "green", "blue")
         self.palette = ((200, 0, 0), (0, 200, 0), (0, 0, 200))
         self.preprocessing = Preprocessing(mean=(0.0,) * 3, std=(1.0,) * 3)

@@ -4,7 +4,6 @@ import torch
 
 from atrous.fast.engines import open_engine
 from atrous.kernels.label_map import plain_label_map
-from atrous.predict import label_image as module
 from atrous.predict.label_image import label_image
 
 
@@ -38,18 +37,10 @@ def test_the_network_runs_in_eval_mode_and_float32_even_under_autocast(model, en
     assert model.training
 
 
-@pytest.mark.parametrize("classes", [4, 300])
-def test_many_pictures_go_the_compiled_way_to_the_same_labels(classes, monkeypatch):
-    torch.manual_seed(0)
-    logits, ways = torch.randn(1, classes, 5, 7), []
-    monkeypatch.setattr(module, "_brought", 0)
-    monkeypatch.setattr(module, "_ENOUGH", 2 * classes * 20 * 30)
-    plain = module.label_map
-    monkeypatch.setattr(module, "label_map", lambda *a, **k: ways.append("plain") or plain(*a, **k))
+def test_corners_are_aligned_as_the_network_does(engine, photo):
+    logits = torch.randn(1, 4, 5, 7)
     picture = np.zeros((20, 30, 3), dtype=np.uint8)
-    maps = [label_image(lambda _: logits, picture) for _ in range(3)]
-    assert ways == ["plain"]
-    expected = plain_label_map(logits, size=(20, 30))[0]
-    for found in maps:
-        assert found.dtype == expected.dtype
-        assert torch.equal(found, expected)
+    for align_corners in (False, True):
+        found = label_image(lambda _: logits, picture, align_corners=align_corners)
+        expected = plain_label_map(logits, size=(20, 30), align_corners=align_corners)
+        assert torch.equal(found, expected[0])

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from atrous.errors import DataError, UsageError
-from atrous.models import create_model
+from atrous.models import Conventions, create_model
 from atrous.predict import Segmenter
 from atrous.weights import save_model
 
@@ -121,3 +121,18 @@ def test_words_are_checked_before_a_model_is_read():
 def test_an_unknown_model_is_refused():
     with pytest.raises(UsageError, match="'no-such-model'"):
         Segmenter("no-such-model")
+
+
+def test_corners_are_aligned_as_in_the_library_it_comes_from():
+    torch.manual_seed(0)
+    photo = np.random.default_rng(0).integers(0, 256, (65, 97, 3), dtype=np.uint8)
+    model = create_model(
+        "deeplabv3",
+        backbone="resnet10t",
+        num_classes=5,
+        conventions=Conventions(align_corners=True),
+    ).eval()
+    images = torch.from_numpy(photo).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        expected = model(model.preprocessing(images)).argmax(dim=1)[0].numpy()
+    assert np.array_equal(Segmenter(model, engine="torch")(photo).labels, expected)

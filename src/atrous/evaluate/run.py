@@ -56,10 +56,11 @@ def evaluate(
     """
     check_classes(model.classes, dataset)
     computing = pick_engine(engine, model, device=device, precision=precision)
+    align_corners = model.blueprint.conventions.align_corners
     confusion = ConfusionMatrix(len(model.classes))
     for index in range(len(dataset)):
         sample = dataset[index]
-        labels = label_image(computing, sample.image)
+        labels = label_image(computing, sample.image, align_corners=align_corners)
         truth = torch.tensor(np.ascontiguousarray(sample.labels), device=labels.device)
         confusion.update(labels, truth)
         if on_image is not None:

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Logits at full size below which the plain way, some 30 ms at most, is not worth compiling for.
-_SMALL_ON_CPU = 8_000_000
+# Logits at full size below which the plain way, some 30 ms at most, is not worth compiling for; and
+# how many of such small maps together are, as they have taken a second or two by then.
+_SMALL_ON_CPU, _ENOUGH_ON_CPU = 8_000_000, 200_000_000
+_brought = 0
 
 
-def label_map(logits: Tensor, *, size: tuple[int, int]) -> Tensor:
+def label_map(logits: Tensor, *, size: tuple[int, int], align_corners: bool = False) -> Tensor:
     """Return the most likely class of each pixel, for logits brought to `size` bilinearly.
 
     The logits are not brought there: beside the result a large map needs little memory. The classes
@@ -23,6 +25,8 @@ def label_map(logits: Tensor, *, size: tuple[int, int]) -> Tensor:
     Args:
         logits: (B, K, h, w) of any floating type and layout, for K classes on any grid.
         size: Rows and columns of the result.
+        align_corners: Whether the centres of the corner cells lie on those of the corner pixels, as
+            in some libraries' networks, or else the edges of the maps on each other.
 
     Returns:
         (B, H, W) uint8, or int32 for more than 255 classes.
@@ -42,17 +46,19 @@ def label_map(logits: Tensor, *, size: tuple[int, int]) -> Tensor:
     if logits.dtype != torch.float64:
         logits = logits.float()
     if _plain_is_better(logits, size):
-        return plain_label_map(logits, size=size)
+        return plain_label_map(logits, size=size, align_corners=align_corners)
     labels = logits.new_empty((len(logits), *size), dtype=_dtype(logits))
     if logits.is_cuda:
         from atrous.kernels.label_map_cuda import paint_label_map
     else:
         from atrous.kernels.label_map_cpu import paint_label_map
-    paint_label_map(logits.detach(), labels)
+    paint_label_map(logits.detach(), labels, align_corners=align_corners)
     return labels
 
 
-def plain_label_map(logits: Tensor, *, size: tuple[int, int]) -> Tensor:
+def plain_label_map(
+    logits: Tensor, *, size: tuple[int, int], align_corners: bool = False
+) -> Tensor:
     """Return what `label_map` does, by way of the logits at their full size.
 
     It is the reference, and the way for float64, on other devices, inside of networks that are
@@ -62,7 +68,7 @@ def plain_label_map(logits: Tensor, *, size: tuple[int, int]) -> Tensor:
         >>> plain_label_map(torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]]), size=(1, 4))
         tensor([[[0, 0, 1, 1]]], dtype=torch.uint8)
     """
-    logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+    logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=align_corners)
     return logits.argmax(dim=1).to(_dtype(logits))
 
 
@@ -70,9 +76,18 @@ def _plain_is_better(logits: Tensor, size: tuple[int, int]) -> bool:
     shrinks = size[0] * size[1] <= logits.shape[2] * logits.shape[3]
     kernel = logits.device.type == "cpu" or (logits.is_cuda and find_spec("triton") is not None)
     values = len(logits) * logits.shape[1] * size[0] * size[1]
-    small = logits.device.type == "cpu" and values < _SMALL_ON_CPU
     traced = torch.compiler.is_compiling() or torch.compiler.is_exporting()
-    return shrinks or small or traced or not kernel or logits.dtype == torch.float64
+    if shrinks or traced or not kernel or logits.dtype == torch.float64:
+        return True
+    return logits.device.type == "cpu" and not _is_worth_compiling(values)
+
+
+def _is_worth_compiling(values: int) -> bool:
+    """Return whether the maps of this process, with one of `values` logits more, pay for it."""
+    global _brought  # noqa: PLW0603, one number for the process, as is what it counts
+    if values < _SMALL_ON_CPU:
+        _brought += values
+    return values >= _SMALL_ON_CPU or _brought >= _ENOUGH_ON_CPU
 
 
 def _dtype(logits: Tensor) -> torch.dtype:

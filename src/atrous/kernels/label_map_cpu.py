@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 
-def paint_label_map(logits: Tensor, labels: Tensor) -> None:
+def paint_label_map(logits: Tensor, labels: Tensor, *, align_corners: bool = False) -> None:
     """Write into each pixel of `labels` the class whose interpolated logit is the highest.
 
     Args:
         logits: (B, K, h, w) float32 on the CPU, for K >= 1 classes, in any layout.
         labels: (B, H, W) integers, C-contiguous, H and W at least 1.
+        align_corners: As in `torch.nn.functional.interpolate`.
 
     Example:
         >>> labels = torch.empty(1, 1, 4, dtype=torch.uint8)
@@ -32,8 +33,8 @@ def paint_label_map(logits: Tensor, labels: Tensor) -> None:
         >>> labels
         tensor([[[0, 0, 1, 1]]], dtype=torch.uint8)
     """
-    rows = _taps(logits.shape[2], labels.shape[1])
-    columns = _taps(logits.shape[3], labels.shape[2])
+    rows = _taps(logits.shape[2], labels.shape[1], align_corners)
+    columns = _taps(logits.shape[3], labels.shape[2], align_corners)
     # Below some 100 000 pixels a thread costs more than it does.
     threads = max(1, min(torch.get_num_threads(), labels.numel() >> 17))
     block = max(16, -(-labels.shape[1] // (4 * threads)))
@@ -51,13 +52,16 @@ def paint_label_map(logits: Tensor, labels: Tensor) -> None:
             pass
 
 
-def _taps(cells: int, pixels: int) -> tuple[np.ndarray, ...]:
+def _taps(cells: int, pixels: int, align_corners: bool) -> tuple[np.ndarray, ...]:
     """Return between which two cells each pixel lies, and the weight of the second.
 
     The steps and their rounding are those of `torch.nn.functional.interpolate`; before the first
     centre and after the last one the position clamps.
     """
-    position = ((torch.arange(pixels) + 0.5) * (cells / pixels) - 0.5).clamp(min=0)
+    if align_corners:
+        position = torch.arange(pixels) * ((cells - 1) / max(1, pixels - 1))
+    else:
+        position = ((torch.arange(pixels) + 0.5) * (cells / pixels) - 0.5).clamp(min=0)
     first = position.long().clamp(max=cells - 1)
     second = (first + 1).clamp(max=cells - 1)
     weight = (position - first).clamp(max=1)

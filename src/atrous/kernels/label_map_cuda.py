@@ -15,12 +15,13 @@ from torch import Tensor
 _TILE_ROWS, _TILE_COLUMNS = 8, 32
 
 
-def paint_label_map(logits: Tensor, labels: Tensor) -> None:
+def paint_label_map(logits: Tensor, labels: Tensor, *, align_corners: bool = False) -> None:
     """Write into each pixel of `labels` the class whose interpolated logit is the highest.
 
     Args:
         logits: (B, K, h, w) float32, for K >= 1 classes, in any layout.
         labels: (B, H, W) integers on the same device, C-contiguous, H and W at least 1.
+        align_corners: As in `torch.nn.functional.interpolate`.
     """
     peaks, winners = logits.max(dim=1)  # NaN is above all, as in argmax
     batch, height, width = labels.shape
@@ -35,6 +36,7 @@ def paint_label_map(logits: Tensor, labels: Tensor) -> None:
             *logits.stride(),
             height,
             width,
+            ALIGN_CORNERS=align_corners,
             TILE_ROWS=_TILE_ROWS,
             TILE_COLUMNS=_TILE_COLUMNS,
             enable_fp_fusion=False,
@@ -56,6 +58,7 @@ def _paint_tile(  # noqa: PLR0913, PLR0917
     column_stride,
     height,
     width,
+    ALIGN_CORNERS: tl.constexpr,  # noqa: N803
     TILE_ROWS: tl.constexpr,  # noqa: N803
     TILE_COLUMNS: tl.constexpr,  # noqa: N803
 ):
@@ -63,8 +66,8 @@ def _paint_tile(  # noqa: PLR0913, PLR0917
     y = (tl.program_id(1) * TILE_ROWS + tl.arange(0, TILE_ROWS))[:, None]
     x = (tl.program_id(0) * TILE_COLUMNS + tl.arange(0, TILE_COLUMNS))[None, :]
     inside = (y < height) & (x < width)
-    top, bottom, low = _taps(y, cell_rows, height)
-    left, right, late = _taps(x, cell_columns, width)
+    top, bottom, low = _taps(y, cell_rows, height, ALIGN_CORNERS)
+    left, right, late = _taps(x, cell_columns, width, ALIGN_CORNERS)
 
     corner = image * cell_rows * cell_columns
     a = corner + top * cell_columns + left
@@ -106,10 +109,13 @@ def _paint_tile(  # noqa: PLR0913, PLR0917
 
 
 @triton.jit
-def _taps(pixel, cells, pixels):
+def _taps(pixel, cells, pixels, ALIGN_CORNERS: tl.constexpr):  # noqa: N803
     """Return between which two cells a pixel lies, and the weight of the second."""
-    # Rounded once, as the CUDA kernel of `torch.nn.functional.interpolate` does.
-    position = tl.maximum(tl.fma(pixel + 0.5, cells * 1.0 / pixels, -0.5), 0.0)
+    if ALIGN_CORNERS:
+        position = pixel * ((cells - 1) * 1.0 / tl.maximum(pixels - 1, 1))
+    else:
+        # Rounded once, as the CUDA kernel of `torch.nn.functional.interpolate` does.
+        position = tl.maximum(tl.fma(pixel + 0.5, cells * 1.0 / pixels, -0.5), 0.0)
     first = tl.minimum(position.to(tl.int32), cells - 1)
     second = tl.minimum(first + 1, cells - 1)
     # Offsets into large logits need more than 32 bits.

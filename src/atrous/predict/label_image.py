@@ -7,18 +7,14 @@ from torch import Tensor
 from atrous.fast.engines import Engine
 from atrous.kernels.label_map import label_map
 
-# Logits at full size that are brought there plainly before the compiled way is loaded, which takes
-# a second or two: about as much as these have taken by then.
-_ENOUGH = 200_000_000
-_brought = 0
 
-
-def label_image(engine: Engine, image: np.ndarray) -> Tensor:
+def label_image(engine: Engine, image: np.ndarray, *, align_corners: bool = False) -> Tensor:
     """Return the most likely class of each pixel.
 
     Args:
         engine: What computes the network.
         image: (H, W, 3) uint8 RGB.
+        align_corners: How the network brings its logits to the size of the image.
 
     Returns:
         (H, W) uint8 class numbers, where the engine computes; int32 from 256 classes on.
@@ -33,21 +29,7 @@ def label_image(engine: Engine, image: np.ndarray) -> Tensor:
     """
     # A copy, since torch takes neither mirrored views nor, without a warning, read-only arrays.
     logits = engine(torch.tensor(np.ascontiguousarray(image))[None])
+    # Channels last, the plain way to full size takes half the time.
+    logits = logits.contiguous(memory_format=torch.channels_last)
     height, width = image.shape[:2]
-    return _labels(logits, (height, width))[0]
-
-
-def _labels(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return the label maps (B, H, W), by the compiled way once there is enough to do."""
-    global _brought  # noqa: PLW0603, one number for the process, as is what it counts
-    values = len(logits) * logits.shape[1] * size[0] * size[1]
-    if logits.device.type != "cpu" or _brought + values < _ENOUGH:
-        _brought += values
-        # Channels last, bringing them to size takes half the time.
-        return label_map(logits.contiguous(memory_format=torch.channels_last), size=size)
-    from atrous.kernels.label_map_cpu import paint_label_map
-
-    dtype = torch.uint8 if logits.shape[1] <= 255 else torch.int32
-    labels = torch.empty((len(logits), *size), dtype=dtype)
-    paint_label_map(logits, labels)
-    return labels
+    return label_map(logits, size=(height, width), align_corners=align_corners)[0]

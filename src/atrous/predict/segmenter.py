@@ -58,6 +58,7 @@ class Segmenter:
         network = model if isinstance(model, SegmentationModel) else load_model(model)
         self.engine = pick_engine(engine, network, device=device, precision=precision)
         self.classes, self.palette = network.classes, network.palette
+        self._align_corners = network.blueprint.conventions.align_corners
 
     @overload
     def __call__(self, photo: Photo) -> Segmentation: ...
@@ -83,8 +84,8 @@ class Segmenter:
 
     def _segment(self, photo: object) -> Segmentation:
         image = _pixels(photo)
-        labels = label_image(self.engine, image).cpu().numpy()
-        return Segmentation(image, labels, self.classes, self.palette)
+        labels = label_image(self.engine, image, align_corners=self._align_corners)
+        return Segmentation(image, labels.cpu().numpy(), self.classes, self.palette)
 
 
 def _pixels(photo: object) -> np.ndarray:
