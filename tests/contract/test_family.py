@@ -110,6 +110,7 @@ def check_compiled(model: SegmentationModel) -> None:
 VARIANTS = {
     "separable": {"separable": True},
     "shared kernel": {"shared_kernel": True},
+    "no image pooling": {"image_pooling": False},
     "scales": {"scales": (0.5, 1.0)},
     "multi-grid": {"multi_grid": (1, 2)},
     "first blocks": {"conventions": Conventions(early_maps="first_block", aux_stride=8)},

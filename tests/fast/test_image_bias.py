@@ -40,5 +40,6 @@ def test_the_image_stands_where_it_stood(image_first):
 
 
 def test_others_are_left_alone():
-    for pyramid in (ASPP(6, 4, rates=(1,), projection_kernel=3), DPC(6, 4)):
+    wide = ASPP(6, 4, rates=(1,), projection_kernel=3)
+    for pyramid in (wide, ASPP(6, 4, rates=(1,), image_pooling=False), DPC(6, 4)):
         assert with_image_bias(pyramid) is pyramid

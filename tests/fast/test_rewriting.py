@@ -12,6 +12,7 @@ from atrous.fast.taps import TapsAsChannels
 KINDS = [
     ("deeplabv3", {}),
     ("deeplabv3", {"shared_kernel": True}),
+    ("deeplabv3", {"image_pooling": False}),
     ("deeplabv3", {"pyramid": "wasp"}),
     ("deeplabv3plus", {"separable": True, "aux_head": True}),
     ("deeplabv3", {"backbone": "efficientnet_lite0", "channels": 16, "output_stride": 8}),

@@ -11,6 +11,11 @@ KINDS = {
         ["1x1", "rate 6", "rate 12", "image"],
         [0] * 4,
     ),
+    "bare": (
+        lambda: ASPP(16, 4, rates=(6,), image_pooling=False),
+        ["1x1", "rate 6"],
+        [0, 0],
+    ),
     "v2": (lambda: ASPPv2(16, 3, (6, 12)), ["rate 6", "rate 12"], [0, 0]),
     "large_fov": (lambda: LargeFOV(16, 3, channels=4), ["rate 12"], [0]),
     "wasp": (lambda: WASP(16, 4, rates=(6, 12)), ["rate 6", "rate 12", "image"], [0, 1, 0]),

@@ -84,6 +84,7 @@ def test_the_rates_follow_the_output_stride(architecture, output_stride, rates):
         ("multi_grid", (1.0, 2.0)),
         ("separable", True),
         ("shared_kernel", True),
+        ("image_pooling", False),
         ("channels", 16),
         ("scales", (0.5, 1.0)),
         ("aux_head", True),

@@ -167,6 +167,20 @@ def test_a_shared_kernel_is_the_same_one_at_every_rate(bias, rates):
     assert sum(counts(alone, nn.Conv2d)) - sum(counts(shared, nn.Conv2d)) == saved
 
 
+def test_without_image_pooling_each_cell_sees_its_taps_alone():
+    bare = random_pyramid(rates=(1, 2), image_pooling=False)
+    assert bare.image is None
+    assert bare.project.spatial.in_channels == 3 * bare.out_channels
+    x = torch.randn(1, 5, 20, 9, dtype=torch.double)
+    far = x.clone()
+    far[..., 0, 0] += 1
+    change = (bare(far) - bare(x)).abs().sum(dim=1)[0]
+    assert change[0, 0] > 0
+    assert change[3:].max() == 0
+    whole = random_pyramid(rates=(1, 2))
+    assert (whole(far) - whole(x)).abs().sum(dim=1)[0, 3:].min() > 0
+
+
 def test_a_shared_kernel_is_not_separable():
     with pytest.raises(ValueError, match="one dense kernel; leave out separable"):
         ASPP(5, 4, rates=RATES, shared_kernel=True, separable=True)

@@ -53,6 +53,7 @@ DEFAULTS = {
     "kernel_size": 3,
     "channels": None,
     "shared_kernel": False,
+    "image_pooling": True,
     "aux_head": False,
     "scales": [1.0],
     "conventions": Conventions().model_dump(mode="json"),

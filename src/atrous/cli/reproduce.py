@@ -29,7 +29,7 @@ class Reproduce:
         Positional[str],
         arg(
             metavar="STUDY",
-            help="large-fov-vs-aspp, output-stride or crop-size.",
+            help="large-fov-vs-aspp, v3-ladder, output-stride or crop-size.",
         ),
     ]
     data: Annotated[

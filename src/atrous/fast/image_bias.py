@@ -64,6 +64,7 @@ class FastASPP(nn.Module):
 
     def __init__(self, aspp: ASPP) -> None:
         super().__init__()
+        assert aspp.image is not None  # noqa: S101, `with_image_bias` asks
         self.point, self.atrous, self.mean = aspp.point, aspp.atrous, aspp.mean
         self.image, self.classifier = aspp.image, aspp.classifier
         self.project = _projection(aspp.project, aspp.image, image_first=False)
@@ -110,7 +111,7 @@ def with_image_bias(pyramid: nn.Module) -> nn.Module:
     A projection of more than 1x1 reads padding at the borders, where the image's branch is not
     constant: such a pyramid, and every other kind, is returned as it is.
     """
-    if isinstance(pyramid, ASPP) and _is_point(pyramid.project):
+    if isinstance(pyramid, ASPP) and pyramid.image is not None and _is_point(pyramid.project):
         return FastASPP(pyramid)
     if isinstance(pyramid, WASP):
         return FastWASP(pyramid)

@@ -46,7 +46,8 @@ def branches(pyramid: Pyramid) -> tuple[Branch, ...]:
         ['1x1', 'rate 6', 'rate 12', 'image']
     """
     point = [Branch("1x1", pyramid.point, None)] if isinstance(pyramid, ASPP) else []
-    image = [Branch(IMAGE, pyramid.image, None)] if isinstance(pyramid, ASPP | WASP) else []
+    mean = pyramid.image if isinstance(pyramid, ASPP | WASP) else None
+    image = [] if mean is None else [Branch(IMAGE, mean, None)]
     names = [f"rate {name_of_rate(per_axis(rate))}" for rate in pyramid.rates]
     wide = (
         Branch(name, module, per_axis(rate), source)

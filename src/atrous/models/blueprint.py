@@ -26,6 +26,7 @@ class Blueprint(BaseModel):
     kernel_size: int = Field(default=3, ge=1, le=15)
     channels: int | None = Field(default=None, ge=1, le=65535)
     shared_kernel: bool = False
+    image_pooling: bool = True
     separable: bool
     separable_decoder: bool
     aux_head: bool = False

@@ -61,6 +61,7 @@ def create_model(  # noqa: PLR0913, the numbers of the papers, all by keyword
     separable: bool = False,
     separable_decoder: bool | None = None,
     shared_kernel: bool = False,
+    image_pooling: bool = True,
     kernel_size: int = 3,
     channels: int | None = None,
     scales: Sequence[float] = (1.0,),
@@ -89,6 +90,7 @@ def create_model(  # noqa: PLR0913, the numbers of the papers, all by keyword
             for fewer parameters.
         separable_decoder: The same for what follows the pyramid alone; by default as `separable`.
         shared_kernel: Let all rates of `aspp` use one 3x3 kernel.
+        image_pooling: Whether `aspp` has a branch for the mean over the map.
         kernel_size: Taps of `large_fov` along each axis: 3, or 4 or 7 as in the tables of v1.
         channels: Width of the pyramid; by default its paper's.
         scales: Sizes at which each image is read, such as (0.5, 0.75, 1.0); the highest logit wins
@@ -131,6 +133,7 @@ def create_model(  # noqa: PLR0913, the numbers of the papers, all by keyword
                 "separable": separable,
                 "separable_decoder": separable if separable_decoder is None else separable_decoder,
                 "shared_kernel": shared_kernel,
+                "image_pooling": image_pooling,
                 "kernel_size": kernel_size,
                 "channels": channels,
                 "scales": tuple(scales),
@@ -184,6 +187,7 @@ def _refuse_idle_options(blueprint: Blueprint) -> None:
     idle = {
         "kernel_size": blueprint.kernel_size != 3 and blueprint.pyramid != "large_fov",
         "shared_kernel": blueprint.shared_kernel and blueprint.pyramid != "aspp",
+        "image_pooling": not blueprint.image_pooling and blueprint.pyramid != "aspp",
         "channels": blueprint.channels is not None
         and blueprint.pyramid == "cascade"
         and not has_decoder,

@@ -56,6 +56,7 @@ def _aspp(in_channels: int, blueprint: Blueprint) -> Pyramid:
         between=blueprint.conventions.between,
         projection_kernel=blueprint.conventions.projection_kernel,
         shared_kernel=blueprint.shared_kernel,
+        image_pooling=blueprint.image_pooling,
         dropout=blueprint.dropout,
     )
 

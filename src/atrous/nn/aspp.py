@@ -37,6 +37,7 @@ class ASPP(Pyramid):
         between: What stands between the two halves then, see `ConvNormAct`.
         projection_kernel: Taps along each axis of the convolution that fuses the branches.
         shared_kernel: Let all rates use the same 3x3 weights; each keeps its batch norm.
+        image_pooling: Whether the mean over the map is a branch (section 3.3; table 5 has both).
         dropout: Probability in [0, 1) that a fused value is dropped in training.
 
     Raises:
@@ -61,6 +62,7 @@ class ASPP(Pyramid):
         between: Between = "norm_act",
         projection_kernel: int = 1,
         shared_kernel: bool = False,
+        image_pooling: bool = True,
         dropout: float = 0.0,
     ) -> None:
         super().__init__(rates)
@@ -85,9 +87,9 @@ class ASPP(Pyramid):
             )
         )
         self.mean = GlobalMean()
-        self.image = ConvNormAct(in_channels, out_channels, bias=bias)
+        self.image = ConvNormAct(in_channels, out_channels, bias=bias) if image_pooling else None
         self.project = ConvNormAct(
-            (2 + len(self.rates)) * out_channels,
+            (1 + len(self.rates) + image_pooling) * out_channels,
             out_channels,
             kernel_size=projection_kernel,
             bias=bias,
@@ -100,9 +102,10 @@ class ASPP(Pyramid):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the fused map (B, D, H, W) of x (B, C, H, W)."""
-        # Resizing a 1x1 map bilinearly gives a constant, so broadcasting gives the same values.
-        image = self.image(self.mean(x)).expand(-1, -1, *x.shape[-2:])
-        branches = [self.point(x), *self.atrous(x), image]
+        branches = [self.point(x), *self.atrous(x)]
+        if self.image is not None:
+            # Resizing a 1x1 map bilinearly gives a constant, so broadcasting gives the same values.
+            branches.append(self.image(self.mean(x)).expand(-1, -1, *x.shape[-2:]))
         return self.classifier(self.dropout(self.project(torch.cat(branches, dim=1))))
 
     def _apply_rates(self, rates: tuple[int, ...]) -> None:

@@ -36,6 +36,7 @@ class ModelSection(Section):
     separable: bool = False
     separable_decoder: bool | None = None
     shared_kernel: bool = False
+    image_pooling: bool = True
     kernel_size: PositiveInt = 3
     channels: PositiveInt | None = None
     scales: tuple[Annotated[float, Field(ge=0.1, le=4)], ...] = (1.0,)

@@ -125,4 +125,68 @@ CROP_SIZE = Study(
     ),
 )
 
-STUDIES = {study.name: study for study in (LARGE_FOV_VS_ASPP, OUTPUT_STRIDE, CROP_SIZE)}
+_BARE = "model.image_pooling=false"
+V3_LADDER = Study(
+    name="v3-ladder",
+    varies="multi-grid, the rates, and image pooling in the head of DeepLab v3",
+    source="arXiv:1706.05587, table 5",
+    published_on="PASCAL VOC 2012 val, ResNet-101, output stride 16",
+    variants=(
+        Variant(
+            name="multi-grid-1-1-1",
+            published=75.36,
+            settings=("model.multi_grid=[1, 1, 1]", _BARE),
+            rates=(6, 12, 18),
+        ),
+        Variant(
+            name="multi-grid-1-2-1",
+            published=75.93,
+            settings=("model.multi_grid=[1, 2, 1]", _BARE),
+            rates=(6, 12, 18),
+        ),
+        Variant(
+            name="multi-grid-1-2-4",
+            published=76.58,
+            settings=("model.multi_grid=[1, 2, 4]", _BARE),
+            rates=(6, 12, 18),
+        ),
+        Variant(
+            name="rate-24",
+            published=76.46,
+            settings=("model.multi_grid=[1, 2, 4]", _BARE),
+            rates=(6, 12, 18, 24),
+        ),
+        Variant(
+            name="image-pooling",
+            published=77.21,
+            settings=("model.multi_grid=[1, 2, 4]", "model.image_pooling=true"),
+            rates=(6, 12, 18),
+        ),
+    ),
+    # A backbone with three blocks in its last stage. Maps of 23x30 cells, where the paper's crops
+    # of 513 pixels have 33x33.
+    folder=Base(
+        recipe="default",
+        settings=(
+            *_PHOTOS,
+            "model.architecture=deeplabv3",
+            "model.backbone=resnet50",
+            "model.output_stride=16",
+        ),
+        rate_scale=2 / 3,
+    ),
+    # Maps of 12x16 cells.
+    shapes=Base(
+        recipe="shapes-quick",
+        settings=(
+            *_SHAPES,
+            "model.architecture=deeplabv3",
+            "model.backbone=resnet34",
+            "model.output_stride=8",
+            "optim.lr=0.001",
+        ),
+        rate_scale=1 / 3,
+    ),
+)
+
+STUDIES = {study.name: study for study in (LARGE_FOV_VS_ASPP, V3_LADDER, OUTPUT_STRIDE, CROP_SIZE)}
