@@ -55,6 +55,8 @@ bench: $(READY) ## time prediction and training, as interleaved ratios, into ben
 	$(BIN)/python -m benchmarks.training_against_smp
 	$(BIN)/python -m benchmarks.label_map
 	$(BIN)/python -m benchmarks.against_peers
+	$(BIN)/python -m benchmarks.engines
+	$(BIN)/python -m benchmarks.upsampled_cross_entropy
 
 soak: $(READY) ## the long tests: many more random cases, slow ones included
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -m "slow or not slow" $(PYTEST_ARGS)

@@ -33,9 +33,15 @@ COMMANDS = {
     "predict": Entry("atrous.cli.predict", "Predict", "segment photographs: masks and overlays"),
     "train": Entry("atrous.cli.train", "Train", "train a model on pairs of images and masks"),
     "evaluate": Entry("atrous.cli.evaluate", "Evaluate", "score a model on labelled images"),
+    "reproduce": Entry("atrous.cli.reproduce", "Reproduce", "train a table of a paper again"),
     "data": Entry("atrous.cli.data", "Data", "check a data set before it is trained on"),
-    "inspect": Entry("atrous.cli.inspect", "Inspect", "show the layers of a module or a model"),
+    "inspect": Entry("atrous.cli.inspect", "Inspect", "look inside a model or a training"),
     "convert": Entry("atrous.cli.convert", "Convert", "read another library's checkpoint"),
+    "export": Entry("atrous.cli.export", "Export", "write a model for ONNX, OpenVINO or torch"),
+    "bench": Entry("atrous.cli.bench", "Bench", "time engines and other libraries in turn"),
+    "recipes": Entry(
+        "atrous.cli.recipes", "Recipes", "list the recipes and the scores to expect"
+    ),
     "models": Entry("atrous.cli.models", "Models", "list the models that come with atrous"),
 }
 

@@ -1,0 +1,88 @@
+"""The ways of atrous: pictures in, label maps out, by each of its engines.
+
+Axes: B pictures, H rows, W columns; K classes; h, w of the map that is classified.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atrous.fast.engines import ENGINES, open_engine
+from atrous.models import SegmentationModel
+
+Labels = Callable[[np.ndarray], Tensor]
+Logits = Callable[[np.ndarray], Tensor]
+
+
+class Opened(NamedTuple):
+    """Something that computes one network.
+
+    Attributes:
+        labels: Returns label maps (B, H, W) for pictures (B, H, W, 3) uint8 RGB.
+        logits: Returns logits (B, K, h, w), or (B, K, H, W), for them; None where only labels come
+            out.
+    """
+
+    labels: Labels
+    logits: Logits | None
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of computing a network, not opened yet.
+
+    Attributes:
+        name: What it is called.
+        precision: What it computes in: `fp32` or `bf16`.
+        open: Returns it opened for a network and pictures of the size that will come; what that
+            raises is why it is skipped.
+    """
+
+    name: str
+    precision: str
+    open: Callable[[SegmentationModel, np.ndarray], Opened]
+
+
+def own_ways(engines: Iterable[str], precisions: Iterable[str]) -> list[Way]:
+    """Return the engines of atrous in each of the precisions that they compute in.
+
+    Example:
+        >>> [way.name for way in own_ways(["torch", "optimized"], ["fp32", "bf16"])]
+        ['atrous torch fp32', 'atrous optimized fp32', 'atrous optimized bf16']
+    """
+    precisions = tuple(precisions)
+    return [
+        Way(f"atrous {engine} {precision}", precision, partial(_open, engine, precision))
+        for engine in engines
+        for precision in precisions
+        if precision in ENGINES[engine][0]
+    ]
+
+
+def _open(engine: str, precision: str, model: SegmentationModel, _pictures: np.ndarray) -> Opened:
+    computing = open_engine(engine, model, device=torch.device("cpu"), precision=precision)
+
+    def logits(pictures: np.ndarray) -> Tensor:
+        return computing(torch.from_numpy(pictures))
+
+    def labels(pictures: np.ndarray) -> Tensor:
+        size, align_corners = pictures.shape[1:3], model.blueprint.conventions.align_corners
+        return _painted(logits(pictures), size, align_corners=align_corners)
+
+    return Opened(labels, logits)
+
+
+def _painted(logits: Tensor, size: Sequence[int], *, align_corners: bool) -> Tensor:
+    """Return label maps (B, H, W) as prediction makes them in the midst of a folder."""
+    from atrous.kernels.label_map_cpu import paint_label_map
+
+    dtype = torch.uint8 if logits.shape[1] <= 255 else torch.int32
+    labels = torch.empty((len(logits), *size), dtype=dtype)
+    logits = logits.contiguous(memory_format=torch.channels_last)
+    paint_label_map(logits, labels, align_corners=align_corners)
+    return labels
