@@ -39,9 +39,7 @@ COMMANDS = {
     "convert": Entry("atrous.cli.convert", "Convert", "read another library's checkpoint"),
     "export": Entry("atrous.cli.export", "Export", "write a model for ONNX, OpenVINO or torch"),
     "bench": Entry("atrous.cli.bench", "Bench", "time engines and other libraries in turn"),
-    "recipes": Entry(
-        "atrous.cli.recipes", "Recipes", "list the recipes and the scores to expect"
-    ),
+    "recipes": Entry("atrous.cli.recipes", "Recipes", "list the recipes and the scores to expect"),
     "models": Entry("atrous.cli.models", "Models", "list the models that come with atrous"),
 }
 
