@@ -1,6 +1,10 @@
 """What users may rely on. Whoever changes these lists changes a promise."""
 
+import ast
 import inspect
+import re
+import textwrap
+from collections.abc import Iterator
 
 import pytest
 
@@ -104,3 +108,59 @@ def test_everything_public_has_an_example(name, thing):
 
 def test_there_are_examples_to_check():
     assert len(examples()) >= 15
+
+
+# What a docstring says ----------------------------------------------------------------------------
+
+# Scores of the same matrix as class_iou, which says what its axes are.
+SHAPED_ELSEWHERE = {"mean_iou", "pixel_accuracy", "mean_class_accuracy", "frequency_weighted_iou"}
+SHAPE = re.compile(r"\((?:[A-Z]\w*|\d+|in_channels|num_classes)(?:, [\w' +*]+)+,?\)|\bshapes?\b")
+PAPER = re.compile(r"arXiv:\d{4}\.\d{4,5}|CVPR|ECCV|ICCV")
+NOT_OF_A_PAPER = {"BatchNorm2d", "Pyramid", "DeadTapsWarning"}
+
+
+def public() -> dict[str, object]:
+    """Everything public that can be called, by name."""
+    found = {name: getattr(atrous, name) for name in CALLABLES}
+    for room in ROOMS:
+        found |= {
+            name: thing for name, thing in vars(getattr(atrous, room)).items() if name[0] != "_"
+        }
+    return {name: thing for name, thing in found.items() if callable(thing)}
+
+
+def functions(thing: object) -> Iterator[tuple[object, str]]:
+    """Yield functions or methods, each with its docstring and what its class says."""
+    if inspect.isclass(thing):
+        methods = [f for name, f in vars(thing).items() if inspect.isfunction(f) and name[0] != "_"]
+        yield from ((f, f"{inspect.getdoc(f)}\n{inspect.getdoc(thing)}") for f in methods)
+    else:
+        yield thing, inspect.getdoc(thing) or ""
+
+
+@pytest.mark.parametrize("name", sorted(public().keys() - SHAPED_ELSEWHERE))
+def test_what_takes_or_gives_tensors_says_their_shape(name):
+    for function, text in functions(public()[name]):
+        signature = inspect.signature(function)
+        kinds = [
+            signature.return_annotation,
+            *(p.annotation for p in signature.parameters.values()),
+        ]
+        if any(re.search(r"\b(Tensor|ndarray)\b", str(kind)) for kind in kinds):
+            assert SHAPE.search(text), (name, function)
+
+
+@pytest.mark.parametrize("name", sorted(public()))
+def test_what_raises_says_so(name):
+    for function, text in functions(public()[name]):
+        body = ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function))))
+        if any(isinstance(node, ast.Raise) and node.exc is not None for node in body):
+            assert "Raises:" in text or re.search(r"as `\w+` does", text), (name, function)
+
+
+def test_every_layer_names_its_paper():
+    layers = {name: thing for name, thing in vars(atrous.nn).items() if inspect.isclass(thing)}
+    assert len(layers) > 10
+    for name, thing in layers.items():
+        text = f"{inspect.getdoc(thing)}\n{inspect.getdoc(inspect.getmodule(thing))}"
+        assert PAPER.search(text) or name in NOT_OF_A_PAPER, name
