@@ -44,7 +44,12 @@ check: $(READY) ## formatting, lint, import layers, types
 	$(BIN)/basedpyright
 
 test: $(READY) ## the whole test suite
+ifeq ($(strip $(PYTEST_ARGS)),)
+	$(BIN)/python -m pytest tests/train tests/faults
+	$(BIN)/python -m pytest --ignore=tests/train --ignore=tests/faults
+else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+endif
 
 docs: $(READY) ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
