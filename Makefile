@@ -9,6 +9,8 @@ READY := .venv/.ready
 DEMO := demo-out
 # Set PYTEST_ARGS to pass words on to pytest: make test PYTEST_ARGS="tests/nn -x"
 PYTEST_ARGS ?=
+# Set BENCH_ARGS=all for all networks, cases and engines: it takes hours.
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo fix check test docs bench soak lock clean
@@ -56,12 +58,13 @@ docs: $(READY) ## build the documentation into site/
 
 bench: $(READY) ## time prediction and training, as interleaved ratios, into benchmarks/results/
 	$(BIN)/python -m benchmarks.prediction
+	$(BIN)/python -m benchmarks.pictures_per_second
 	$(BIN)/python -m benchmarks.training_step
 	$(BIN)/python -m benchmarks.training_against_smp
-	$(BIN)/python -m benchmarks.label_map
-	$(BIN)/python -m benchmarks.against_peers
-	$(BIN)/python -m benchmarks.engines
-	$(BIN)/python -m benchmarks.upsampled_cross_entropy
+	$(BIN)/python -m benchmarks.label_map $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.against_peers $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.engines $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.upsampled_cross_entropy $(BENCH_ARGS)
 
 soak: $(READY) ## the long tests: many more random cases, slow ones included
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -m "slow or not slow" $(PYTEST_ARGS)

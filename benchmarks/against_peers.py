@@ -1,7 +1,10 @@
-"""torchvision's networks beside the same weights in atrous: plain, optimized, and in bfloat16.
+"""torchvision's and smp's networks, each at its best, beside the same weights in atrous.
 
-One picture of 513x513 to its label map, by `atrous.bench`, with two threads.
-`python -m benchmarks.against_peers --compile` adds both compiled.
+One picture to its label map, by `atrous.bench`, with two threads. Ratios are to the peer's eager
+network; the line `best` holds the best way of atrous against the best of the peer's.
+
+`python -m benchmarks.against_peers` measures one network in what opens in seconds;
+`python -m benchmarks.against_peers all` all networks in all engines, which takes long to compile.
 """
 
 import os
@@ -9,27 +12,30 @@ import sys
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `atrous bench` does
 
+from dataclasses import replace
+
 from atrous.bench import Choice
 from benchmarks.engines import measure
 
-NAMES = ("deeplabv3_mobilenet_v3_large", "deeplabv3_resnet50")
+SMALL = Choice(
+    model="random:torchvision/deeplabv3_mobilenet_v3_large",
+    engines=("optimized", "openvino"),
+    against=("torchvision",),
+    rounds=5,
+    threads=2,
+)
+RESNET = replace(SMALL, model="random:torchvision/deeplabv3_resnet50")
+SMP = replace(SMALL, model="random:smp/deeplabv3plus_resnet50", size=(512, 512), against=("smp",))
 
 
 def main() -> None:
     """Compare them, network by network, and publish the table."""
-    engines = ("torch", "optimized", *(("compiled",) if "--compile" in sys.argv else ()))
-    choices = tuple(
-        Choice(
-            model=f"random:torchvision/{name}",
-            engines=engines,
-            against=("torchvision",),
-            rounds=5,
-            threads=2,
-        )
-        for name in NAMES
-    )
-    title = "torchvision's weights, one picture of 513x513, ratios to torchvision eager"
-    measure("against_peers", title, choices)
+    choices, name = (SMALL,), "against_peers_small"
+    if "all" in sys.argv[1:]:
+        name = "against_peers"
+        choices = tuple(replace(one, engines=("all",), rounds=9) for one in (SMALL, RESNET, SMP))
+    title = "other libraries' networks, one picture to its label map, ratios to the library's eager"
+    measure(name, title, choices)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,12 @@ import torch
 from atrous.bench import Choice, bench, run
 from atrous.bench.roofline import fastest_product
 from atrous.bench.ways import Opened, Way
-from atrous.errors import UsageError
+from atrous.errors import ResourceError, UsageError
 from atrous.models import create_model
+
+
+def _is_full(_choice, name):
+    raise ResourceError(f"memory of {name}: no message")
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +40,8 @@ def test_engines_are_compared_with_the_plain_network(small_file):
     names = ["atrous torch fp32", "atrous optimized fp32", "atrous optimized bf16"]
     assert [row.name for row in found.rows] == names
     why = "torchvision has no deeplabv3 on test_efficientnet"
-    assert found.skipped == {"torchvision eager fp32": why}
+    theirs = ("eager fp32", "channels-last fp32", "channels-last bf16")
+    assert found.skipped == {f"torchvision {way}": why for way in theirs}
     for row in found.rows[:2]:
         assert row.equal_labels > 0.999
         assert row.logit_difference <= 1e-4 * found.largest_logit
@@ -67,13 +72,15 @@ def test_a_way_that_fails_is_skipped_and_said(small_file, monkeypatch):
 
     ways = [Way("no", "fp32", _fails), Way("half", "fp32", half)]
     monkeypatch.setattr(Choice, "ways", lambda _: ways)
-    found = bench(Choice(model=small_file, size=(32, 32), rounds=1))
-    assert found.skipped == {"no": "sizes that are multiples of 16 are wanted"}
+    lines = []
+    found = bench(Choice(model=small_file, size=(32, 32), rounds=1), say=lines.append)
+    assert found.skipped == {"no": "ValueError: sizes that are multiples of 16 are wanted"}
+    assert "skipped no: ValueError: sizes that are multiples of 16 are wanted" in lines
     (row,) = found.rows
     assert (row.name, row.equal_labels, row.logit_difference) == ("half", 0, None)
 
     monkeypatch.setattr(Choice, "ways", lambda _: ways[:1])
-    with pytest.raises(UsageError, match="no: sizes that are multiples of 16"):
+    with pytest.raises(UsageError, match="no: ValueError: sizes that are multiples of 16"):
         bench(Choice(model=small_file, size=(32, 32), rounds=1))
 
 
@@ -84,6 +91,12 @@ def test_memory_is_measured_only_when_asked_for(small_file, monkeypatch):
     )
     (row,) = bench(choice, memory=True).rows
     assert row.peak_mib == len(row.name)
+
+    monkeypatch.setattr(run, "peak_mib", _is_full)
+    lines = []
+    (row,) = bench(choice, memory=True, say=lines.append).rows
+    assert row.peak_mib is None
+    assert lines[-1] == "left out: memory of atrous torch fp32: no message"
 
 
 def test_a_network_for_other_than_pictures_is_refused(monkeypatch):

@@ -79,7 +79,7 @@ def _marks(row: Row, y: float, highest: float) -> Iterator[Markup]:
     )
     words = f"{row.name}: {row.speedup:.2f} times ({row.speedup_min:.2f} to {row.speedup_max:.2f})"
     bar = {"x": _NAMES, "y": y - 8, "width": round(middle - _NAMES, 1), "height": 16}
-    kind = "bar own" if row.name.startswith("atrous ") else "bar"
+    kind = "bar own" if row.is_own else "bar"
     yield tag("text", row.name, x=16, y=y + 4, class_="name")
     yield tag("rect", tag("title", words), class_=kind, **bar)
     yield tag("line", x1=low, x2=high, y1=y, y2=y, class_="range")

@@ -35,6 +35,11 @@ class Row:
     roofline: float
     peak_mib: float | None = None
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a way of atrous, and not a peer's."""
+        return self.name.startswith("atrous ")
+
 
 @dataclass(frozen=True)
 class Comparison:

@@ -48,7 +48,7 @@ def ratios(times: Times) -> dict[str, dict[str, float]]:
     for name, taken in times.items():
         gains = [reference / own for reference, own in zip(first, taken, strict=True)]
         table[name] = {
-            "seconds": round(statistics.median(taken), 4),
+            "seconds": round(statistics.median(taken), 6),
             "speedup": round(statistics.median(gains), 3),
             "speedup_min": round(min(gains), 3),
             "speedup_max": round(max(gains), 3),

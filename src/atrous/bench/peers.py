@@ -48,7 +48,7 @@ class Peer(nn.Module):
     def with_channels_last(self, dtype: torch.dtype) -> "Peer":
         """Let the network, in place, compute in a type with the channels last in memory."""
         self.dtype, self.layout = dtype, torch.channels_last
-        self.network.to(dtype=dtype, memory_format=torch.channels_last)
+        self.network.to(dtype).to(memory_format=torch.channels_last)
         return self
 
     def logits(self, pictures: Tensor) -> Tensor:
@@ -118,9 +118,11 @@ def _channels_last(peer: Peer, pictures: Tensor, *, dtype: torch.dtype) -> Opene
 
 
 def _compiled(peer: Peer, pictures: Tensor, *, dtype: torch.dtype) -> Opened:
+    from torch._inductor import config
+
     program = torch.compile(peer.with_channels_last(dtype), dynamic=False)
     # Given to torch.compile as an option, it comes too late for the weights to become constants.
-    with torch.no_grad(), torch._inductor.config.patch(freezing=True):
+    with torch.no_grad(), config.patch(freezing=True):
         program(pictures)
     return Opened(lambda pictures: program(torch.from_numpy(pictures)), None)
 

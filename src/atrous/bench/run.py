@@ -19,7 +19,7 @@ from atrous.bench.networks import is_random, load_network
 from atrous.bench.pictures import open_pictures
 from atrous.bench.roofline import Product, fastest_product, useful_multiply_adds
 from atrous.bench.ways import Opened, Way
-from atrous.errors import UsageError
+from atrous.errors import AtrousError, ResourceError, UsageError
 from atrous.models import SegmentationModel
 
 Say = Callable[[str], object]
@@ -109,16 +109,20 @@ def _open(
         try:
             opened = way.open(model, reference.batches[0])
             found.append(_Found(way, opened, reference.compare(opened)))
-        except Exception as error:
-            skipped[way.name] = _first_line(error)
+        except Exception as error:  # of a library, on its way; the others are measured all the same
+            skipped[way.name] = _reason(error)
+            say(f"skipped {way.name}: {skipped[way.name]}")
     if not found:
         raise UsageError("; ".join(f"{name}: {why}" for name, why in skipped.items()))
     return found, skipped
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """Return what an error says in one line; of those that are not ours, the kind too."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    if isinstance(error, AtrousError) and lines:
+        return lines[0]
+    return ": ".join([type(error).__name__, *lines[:1]])
 
 
 def _rows(
@@ -146,7 +150,11 @@ def _rows(
 
 def _with_memory(row: Row, choice: Choice, say: Say) -> Row:
     say(f"memory of {row.name}")
-    return replace(row, peak_mib=round(peak_mib(choice, row.name), 1))
+    try:
+        return replace(row, peak_mib=round(peak_mib(choice, row.name), 1))
+    except ResourceError as error:  # the times are found, and worth more than this
+        say(f"left out: {error}")
+        return row
 
 
 def _input_shape(choice: Choice, model: SegmentationModel) -> tuple[int, ...]:

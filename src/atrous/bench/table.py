@@ -13,7 +13,8 @@ def cells(found: Comparison) -> list[tuple[str, ...]]:
     """
     if all(row.peak_mib is None for row in found.rows):
         return [_HEADER, *map(_cells, found.rows)]
-    lines = [(*_cells(row), f"{row.peak_mib or 0:.0f}") for row in found.rows]
+    peaks = ["-" if row.peak_mib is None else f"{row.peak_mib:.0f}" for row in found.rows]
+    lines = [(*_cells(row), peak) for row, peak in zip(found.rows, peaks, strict=True)]
     return [(*_HEADER, "MiB"), *lines]
 
 
@@ -24,6 +25,7 @@ def notes(found: Comparison) -> list[str]:
     share = found.useful_multiply_adds / found.multiply_adds
     return [
         f"times: to {found.rows[0].name}, in each round; the median and the range",
+        *_best(found),
         f"same labels: pixels with the class that the plain network gives in float32; {labels}",
         f"logits off: the largest difference to that network's, of {found.largest_logit:.3g}",
         f"roofline: of what a matrix product reaches beside it, in GFLOP/s: {products}; of "
@@ -31,6 +33,14 @@ def notes(found: Comparison) -> list[str]:
         "no padding",
         *([_busy(found)] if found.machine.get("load", 0) > found.machine["threads"] else []),
     ]
+
+
+def skipped(found: Comparison) -> list[str]:
+    """Return a line for each reason, with the ways that were not measured for it."""
+    ways: dict[str, list[str]] = {}
+    for name, why in found.skipped.items():
+        ways.setdefault(why, []).append(name)
+    return [f"skipped {', '.join(names)}: {why}" for why, names in ways.items()]
 
 
 def percent(share: float) -> str:
@@ -54,6 +64,17 @@ def _cells(row: Row) -> tuple[str, ...]:
         "-" if off is None else f"{off:.1e}",
         f"{100 * row.roofline:.0f} %",
     )
+
+
+def _best(found: Comparison) -> list[str]:
+    """Say how the fastest way of atrous and the fastest of the peers compare, if there are both."""
+    own = [row for row in found.rows if row.is_own]
+    peers = [row for row in found.rows if not row.is_own]
+    if not own or not peers:
+        return []
+    ours, theirs = (min(rows, key=lambda row: row.seconds) for rows in (own, peers))
+    ratio = theirs.seconds / ours.seconds
+    return [f"best: {ours.name} is {ratio:.2f} times as fast as the best peer, {theirs.name}"]
 
 
 def _busy(found: Comparison) -> str:

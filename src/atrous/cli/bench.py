@@ -141,7 +141,7 @@ def _parse_size(text: str) -> tuple[int, int]:
 def _show(found: "Comparison") -> None:
     from rich.table import Table
 
-    from atrous.bench.table import cells, notes
+    from atrous.bench.table import cells, notes, skipped
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
     titles, *lines = cells(found)
@@ -153,8 +153,8 @@ def _show(found: "Comparison") -> None:
     console.print(f"{plain(found.choice.model)}: {plain(found.network)}")
     console.print(f"{found.conditions}; {plain(found.machine['processor'])}\n", soft_wrap=True)
     console.print(shown)
-    for name, why in found.skipped.items():
-        console.print(f"{name}: skipped, {plain(why)}", soft_wrap=True)
+    for line in skipped(found):
+        console.print(plain(line), soft_wrap=True)
     console.print()
     for line in notes(found):
         console.print(line, soft_wrap=True)
