@@ -6,7 +6,8 @@ and their concatenation), also with other tilings; then the whole pyramid with i
 projection. Each way must give the reference's numbers before it is timed; ratios are to the first,
 cuDNN without a compiler.
 
-`python -m benchmarks.atrous_conv_cuda`
+`python -m benchmarks.atrous_conv_cuda` takes some minutes, most of them to compile, and keeps what
+it has found after each batch size.
 """
 
 import copy
@@ -137,7 +138,11 @@ def main() -> None:
     exact = _folded_aspp().cuda()
     aspp = copy.deepcopy(exact).bfloat16().to(memory_format=torch.channels_last)
     fused = LiveTapsASPP(aspp)
-    table = {}
+    table: dict[str, Any] = {}
+    title = (
+        f"ASPP, bfloat16, {CHANNELS} channels on 65x65, rates {RATES}; seconds for {CALLS} calls"
+    )
+    device = torch.cuda.get_device_name()
     for batch in BATCHES:
         print(_share(fused, batch))
         x = torch.randn(batch, CHANNELS, *SIZE, device="cuda").relu().bfloat16()
@@ -148,10 +153,7 @@ def main() -> None:
         ):
             rows = _rows(ways, x, expected)
             table |= {f"batch {batch}, {part}: {way}": row for way, row in rows.items()}
-    title = (
-        f"ASPP, bfloat16, {CHANNELS} channels on 65x65, rates {RATES}; seconds for {CALLS} calls"
-    )
-    publish("atrous_conv_cuda", title, table)
+        publish("atrous_conv_cuda", title, table, device=device)
 
 
 if __name__ == "__main__":
