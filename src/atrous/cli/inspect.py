@@ -180,6 +180,11 @@ class Inspect:
             if getattr(self, option) != getattr(Inspect, option):
                 name = option.replace("_", "-").replace("bias", "no-bias")
                 raise UsageError(f"--{name} builds a module; {self.target} is built already")
+        if photo is not None and model.blueprint.in_channels != photo.shape[2]:
+            raise UsageError(
+                f"--photo: a photograph has {photo.shape[2]} channels, and {plain(self.target)} "
+                f"reads images of {model.blueprint.in_channels}; leave it out"
+            )
         height, width = _parse_size(self.size or "513x513") if photo is None else photo.shape[:2]
         made, stride = model.blueprint, model.output_stride
         title = (
