@@ -120,13 +120,17 @@ class Training:
         log = MetricsLog(self.folder, last_step=self.step) if self.world.is_first else SilentLog()
         with closing(log) as self.log, closing(self._batches()) as batches:
             self._batches_in_time = Timed(batches)
+            self.set_up()
             self._run(interruption)
 
-    def _run(self, interruption: Interruption) -> None:
+    def set_up(self) -> None:
+        """Make network and optimiser ready for steps."""
         self.fabric, self.network, self.fabric_optimizer = set_up_fabric(
             self.model, self.optimizer, precision=self.recipe.train.precision, device=self.device
         )
         self.gradients = SharedGradients(self.model.parameters(), self.world)
+
+    def _run(self, interruption: Interruption) -> None:
         self._clock = self._saved_at = time.monotonic()
         self._timed_from = self.step
         timetable, each = self.timetable, range(self.recipe.train.accumulate_steps)
@@ -134,7 +138,10 @@ class Training:
             with self._beside_the_steps():
                 self._validate_if_due(interruption)  # a run can be killed while it validates
             while self.stopped_by is None and not self._is_over():
-                self._take_step([next(self._batches_in_time) for _ in each])
+                self.take_step([next(self._batches_in_time) for _ in each])
+                self.progress.step(self.step)
+                if self.step % _REPORT_EVERY == 0 or self.step == timetable.total_steps:
+                    self._report()
                 if self._checkpoint_is_due(interruption):
                     with self._beside_the_steps():
                         self._save()
@@ -170,10 +177,15 @@ class Training:
             world=self.world,
         )
 
-    def _take_step(self, batches: Sequence[Batch]) -> None:
+    def take_step(self, batches: Sequence[Batch]) -> None:
+        """Learn from the batches of a step: forward, loss, backward, optimiser.
+
+        Raises:
+            DivergedError: It is one too many in a row that is not finite.
+        """
         if self.step == self.timetable.second_stage_from:
             self._begin_second_stage()
-        lr = set_lr(self.optimizer, self.timetable.lr_factor(self.step))
+        set_lr(self.optimizer, self.timetable.lr_factor(self.step))
         torch.manual_seed(seed_for_step(self.recipe.train.seed, self.step) + self.world.rank)
         train_all_but(self.frozen, self.model)
         shares = self.objective.shares([labels for _, labels in batches], self.world)
@@ -191,9 +203,6 @@ class Training:
             raise explain_divergence(loss, self.step + 1, self._images_of_step())
         self.fabric_optimizer.zero_grad()
         self.step += 1
-        self.progress.step(self.step)
-        if self.step % _REPORT_EVERY == 0 or self.step == self.timetable.total_steps:
-            self._report(lr)
 
     def _follow_gradients(self) -> None:
         if self.recipe.optim.clip_norm is not None:
@@ -220,7 +229,7 @@ class Training:
         self.fabric.backward(loss)
         return loss.detach()
 
-    def _report(self, lr: float) -> None:
+    def _report(self) -> None:
         """Put the mean loss since the last report on screen and into the log."""
         if not self._losses:
             return  # none of the steps was followed
@@ -237,6 +246,7 @@ class Training:
         self.seconds_waiting += waiting
         share = round(waiting / seconds, 3)
         self._losses.clear()
+        lr = self.optimizer.param_groups[0]["lr"]  # the backbone's
         self.log.add(self.step, {"epoch": epoch, "loss": loss, "lr": lr})
         speeds = {"images_per_second": round(speed, 2), "waiting_for_data": share}
         self.log.add_speed(self.step, speeds)
