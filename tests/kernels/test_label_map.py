@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 
 import pytest
 import torch
@@ -70,7 +71,7 @@ def test_any_floating_type_is_computed_in_float32_or_better(dtype):
 
 @pytest.fixture(autouse=True)
 def _no_map_is_small(monkeypatch):
-    monkeypatch.setattr("atrous.kernels.label_map._SMALL_ON_CPU", 0)
+    monkeypatch.setattr(module, "_LARGE", 0)
 
 
 def fails(*_, **__):
@@ -91,7 +92,7 @@ def test_where_the_plain_way_is_better_it_is_taken(monkeypatch, logits, size):
 def test_small_maps_are_not_worth_compiling_for(monkeypatch):
     monkeypatch.setattr(label_map_cpu, "paint_label_map", fails)
     logits = torch.randn(1, 3, 4, 4)
-    monkeypatch.setattr("atrous.kernels.label_map._SMALL_ON_CPU", 1000)
+    monkeypatch.setattr(module, "_LARGE", 1000)
     assert torch.equal(label_map(logits, size=(9, 9)), plain_label_map(logits, size=(9, 9)))
     with pytest.raises(AssertionError, match="was called"):
         label_map(logits, size=(90, 90))
@@ -122,20 +123,54 @@ def test_it_has_a_public_name():
     assert atrous.label_map is label_map
 
 
+@pytest.fixture
+def painting(monkeypatch):
+    """Return the threads that call the kernel; a new process begins with small maps."""
+    threads, paint = [], label_map_cpu.paint_label_map
+
+    def noted(*args, **options):
+        threads.append(threading.current_thread())
+        paint(*args, **options)
+
+    monkeypatch.setattr(label_map_cpu, "paint_label_map", noted)
+    for name, value in (("_brought", 0), ("_loading", None), ("_LARGE", 64_000_000)):
+        monkeypatch.setattr(module, name, value)
+    return threads
+
+
 @pytest.mark.parametrize("classes", [4, 300])
-def test_many_small_maps_go_the_compiled_way_to_the_same_labels(classes, monkeypatch):
+def test_many_small_maps_go_the_compiled_way_to_the_same_labels(classes, painting, monkeypatch):
     torch.manual_seed(0)
-    logits, compiled = torch.randn(1, classes, 5, 7), []
-    paint = label_map_cpu.paint_label_map
-    monkeypatch.setattr(module, "_SMALL_ON_CPU", 8_000_000)
-    monkeypatch.setattr(module, "_brought", 0)
-    monkeypatch.setattr(module, "_ENOUGH_ON_CPU", 2 * classes * 20 * 30)
-    monkeypatch.setattr(
-        label_map_cpu, "paint_label_map", lambda *a, **k: compiled.append(1) or paint(*a, **k)
-    )
+    logits = torch.randn(1, classes, 5, 7)
+    monkeypatch.setattr(module, "_MANY", 2 * classes * 20 * 30)
     maps = [label_map(logits, size=(20, 30)) for _ in range(3)]
-    assert len(compiled) == 2
+    assert painting == [threading.main_thread()] * 2
     expected = plain_label_map(logits, size=(20, 30))
     for found in maps:
         assert found.dtype == expected.dtype
         assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_before_they_are_many_it_is_loaded_in_a_thread(layout, painting, monkeypatch):
+    logits = torch.randn(2, 4, 5, 7).contiguous(memory_format=layout)
+    monkeypatch.setattr(module, "_SEVERAL", 2 * 2 * 4 * 20 * 30)
+    label_map(logits, size=(20, 30))
+    label_map(logits, size=(20, 30))
+    assert module._loading is None
+    for _ in range(2):
+        assert torch.equal(label_map(logits, size=(20, 30)), plain_label_map(logits, size=(20, 30)))
+    module._loading.join()
+    assert painting == [module._loading]
+
+
+def test_a_process_that_ends_while_it_is_loaded_ends_well():
+    code = """
+import torch
+from atrous.kernels import label_map as module
+module._SEVERAL = 0
+module.label_map(torch.randn(1, 3, 4, 4), size=(9, 9))
+assert module._loading
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -83,6 +83,5 @@ def _painted(logits: Tensor, size: Sequence[int], *, align_corners: bool) -> Ten
 
     dtype = torch.uint8 if logits.shape[1] <= 255 else torch.int32
     labels = torch.empty((len(logits), *size), dtype=dtype)
-    logits = logits.contiguous(memory_format=torch.channels_last)
     paint_label_map(logits, labels, align_corners=align_corners)
     return labels

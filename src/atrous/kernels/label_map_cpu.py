@@ -11,6 +11,7 @@ end the process when two callers meet, or after a fork.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import numba
@@ -52,6 +53,7 @@ def paint_label_map(logits: Tensor, labels: Tensor, *, align_corners: bool = Fal
             pass
 
 
+@lru_cache(maxsize=64)
 def _taps(cells: int, pixels: int, align_corners: bool) -> tuple[np.ndarray, ...]:
     """Return between which two cells each pixel lies, and the weight of the second.
 
@@ -150,13 +152,15 @@ def _find_rivals(corners, winners, rivals):
 
 
 @_compiled
-def _paint_square(labels, corners, rivals, weights):
-    """Let the rivals compete for each pixel of a square; of equals the first wins."""
+def _paint_square(labels, corners, rivals, weights, best):  # noqa: PLR0917
+    """Let the rivals compete for each pixel of a square; of equals the first wins.
+
+    `best` has room for a number of each column.
+    """
     row_weights, column_weights = weights
-    best = np.empty(len(column_weights), np.float32)
     for y in range(len(row_weights)):
         low = row_weights[y]
-        best[:] = -np.inf
+        best[: len(column_weights)] = -np.inf
         labels[y] = rivals[0]
         for i in range(len(rivals)):
             left = (1 - low) * corners[0, i] + low * corners[2, i]
@@ -182,6 +186,7 @@ def _paint_disputed(logits, labels, columns, row_weights, upper, lower):  # noqa
     """
     corners = np.empty((4, len(logits)), np.float32)
     rivals = np.empty(len(logits), np.int64)
+    best = np.empty(labels.shape[1], np.float32)
     (top, above, high), (bottom, below, low) = upper, lower
     lefts, rights, column_weights = columns
     x = 0
@@ -201,7 +206,7 @@ def _paint_disputed(logits, labels, columns, row_weights, upper, lower):  # noqa
             corners[2, k], corners[3, k] = logits[k, bottom, left], logits[k, bottom, right]
         kept = _find_rivals(corners, winners, rivals)
         weights = (row_weights, column_weights[start:x])
-        _paint_square(labels[:, start:x], corners, rivals[:kept], weights)
+        _paint_square(labels[:, start:x], corners, rivals[:kept], weights, best)
 
 
 @_compiled
