@@ -54,7 +54,7 @@ endif
 docs: $(READY) ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-bench: $(READY) ## time prediction and training, as interleaved ratios, into benchmarks/results/
+bench: $(READY) ## time prediction and training, as interleaved ratios, into benchmarks/results/ and docs/measured.md
 	$(BIN)/python -m benchmarks.prediction
 	$(BIN)/python -m benchmarks.training_step
 	$(BIN)/python -m benchmarks.training_against_smp
@@ -62,6 +62,7 @@ bench: $(READY) ## time prediction and training, as interleaved ratios, into ben
 	$(BIN)/python -m benchmarks.against_peers
 	$(BIN)/python -m benchmarks.engines
 	$(BIN)/python -m benchmarks.upsampled_cross_entropy
+	$(BIN)/python docs/make_measured.py
 
 soak: $(READY) ## the long tests: many more random cases, slow ones included
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -m "slow or not slow" $(PYTEST_ARGS)

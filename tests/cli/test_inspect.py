@@ -56,7 +56,7 @@ def test_rates_stand_apart_or_behind_commas(capsys, rates):
     assert title[0] == "aspp, rates 1, 2, 300"
     assert sum("Conv2d 3x3" in line for line in layers) == 3
     assert taps[-2].split() == ["rate", "300", "11.1", "%", "600", "601"]
-    assert "on a map of 64x128 cells rate 300 is a plain 1x1 convolution here;" in warning[0]
+    assert "on a map of 64x128 cells rate 300 is a plain 1x1 convolution;" in warning[0]
     assert sizes[0].startswith("Below 301 cells")
 
 
@@ -118,6 +118,14 @@ def test_a_photograph_is_nothing_for_a_model_of_other_channels(capsys, photos, t
     file = save_model(model, tmp_path / "four.safetensors")
     assert main(["inspect", str(file), "--photo", str(photos / "street.jpg")]) == 2
     assert "a photograph has 3 channels, and" in capsys.readouterr().err
+
+
+def test_a_graph_by_itself(capsys, tmp_path):
+    file = tmp_path / "aspp.svg"
+    assert main([*ASPP, "--graph", str(file)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(file)
+    assert file.read_text().startswith('<svg xmlns="http://www.w3.org/2000/svg" width="')
+    assert "image pooling" in file.read_text()
 
 
 def test_a_page_about_a_module(capsys, tmp_path):

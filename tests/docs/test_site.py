@@ -48,6 +48,12 @@ def test_every_page_is_built(site):
         assert (site / page).with_suffix(".html").is_file(), page
 
 
+def test_every_decision_is_in_the_navigation(site):
+    page = (site / "index.html").read_text(encoding="utf-8")
+    for path in (ROOT / "docs" / "decisions").glob("*.md"):
+        assert f'href="decisions/{path.stem}.html"' in page
+
+
 def test_nothing_is_loaded_from_elsewhere(site):
     for page in site.rglob("*.html"):
         found = Assets(page).found

@@ -70,7 +70,7 @@ def test_every_poor_branch_is_named_with_the_image_that_suits():
     model = create_model("deeplabv3", backbone="test_resnet", num_classes=2, rates=(12, 24, 36))
     table = branch_table(model, (1, 3, 256, 256))
     assert table.advice == (
-        "on a map of 16x16 cells rate 24 and rate 36 are plain 1x1 convolutions here and rate 12 "
+        "on a map of 16x16 cells rate 24 and rate 36 are plain 1x1 convolutions and rate 12 "
         "has 2.25 of its 9 taps inside; rates 3, 6, 9 suit this map, or take images of 897 pixels "
         "along each side"
     )

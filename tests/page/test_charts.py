@@ -57,7 +57,7 @@ def test_curves_beyond_the_colours_are_dashed():
     looks = re.findall(r'<polyline [^>]*class="curve ([^"]*)"', chart)
     assert looks[:1] + looks[5:8] + looks[23:] == ["c0", "c5", "c0 d1", "c1 d1", "c5 d3"]
     assert len(set(looks)) == 24
-    style = (resources.files("atrous.page") / "style.css").read_text()
+    style = (resources.files("atrous.page") / "drawing.css").read_text()
     assert all(f".{name} {{" in style for look in looks for name in look.split())
 
 

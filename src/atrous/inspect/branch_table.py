@@ -233,7 +233,7 @@ def _warning(rows: tuple[BranchRow, ...], size: tuple[int, int], pyramid: Pyrami
     taps = pyramid.kernel_size**2
     left = {row.name: taps * row.useful for row in rows if row.rate and row.useful is not None}
     points = [name for name, useful in left.items() if useful < 1 + 1e-9]
-    words = [f"{_listed(points)} {_A_POINT[len(points) > 1]} here"] if points else []
+    words = [f"{_listed(points)} {_A_POINT[len(points) > 1]}"] if points else []
     words += [
         f"{name} has {useful:.2f} of its {taps} taps inside"
         for name, useful in left.items()
