@@ -11,6 +11,10 @@ DEMO := demo-out
 PYTEST_ARGS ?=
 # Set BENCH_ARGS=all for all networks, cases and engines: it takes hours.
 BENCH_ARGS ?=
+# Tests that have processes of their own: those that start and kill others, and those of engines
+# whose native code could take others with it.
+TRAINING := tests/train tests/faults
+ENGINES := tests/bench tests/cli tests/evaluate tests/export tests/fast tests/predict
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo fix check test docs bench soak lock clean
@@ -47,8 +51,9 @@ check: $(READY) ## formatting, lint, import layers, types
 
 test: $(READY) ## the whole test suite
 ifeq ($(strip $(PYTEST_ARGS)),)
-	$(BIN)/python -m pytest tests/train tests/faults
-	$(BIN)/python -m pytest --ignore=tests/train --ignore=tests/faults
+	$(BIN)/python -m pytest $(TRAINING)
+	$(BIN)/python -m pytest $(ENGINES)
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(TRAINING) $(ENGINES))
 else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 endif
@@ -65,6 +70,7 @@ bench: $(READY) ## time prediction and training, as interleaved ratios, into ben
 	$(BIN)/python -m benchmarks.against_peers $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.engines $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.upsampled_cross_entropy $(BENCH_ARGS)
+	$(BIN)/python docs/make_measured.py
 
 soak: $(READY) ## the long tests: many more random cases, slow ones included
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -m "slow or not slow" $(PYTEST_ARGS)

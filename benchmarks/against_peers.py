@@ -30,7 +30,7 @@ SMP = replace(SMALL, model="random:smp/deeplabv3plus_resnet50", size=(512, 512),
 
 def main() -> None:
     """Compare them, network by network, and publish the table."""
-    choices, name = (SMALL,), "against_peers_small"
+    choices, name = (SMALL,), "small/against_peers"
     if "all" in sys.argv[1:]:
         name = "against_peers"
         choices = tuple(replace(one, engines=("all",), rounds=9) for one in (SMALL, RESNET, SMP))

@@ -83,7 +83,7 @@ def main() -> None:
     every = "all" in sys.argv[1:]
     cases = [*_synthetic(every), *_of_model()]
     table = {case: _row(logits, size) for case, logits, size in cases}
-    name = "label_map" if every else "label_map_small"
+    name = "label_map" if every else "small/label_map"
     publish(name, "label_map against upsampling and argmax", table)
 
 

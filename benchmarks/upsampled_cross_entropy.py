@@ -91,7 +91,7 @@ def main(*, every: bool) -> None:
         for threads in (1, 2) if every else (2,):
             row = table[f"{case}, threads {threads}"] = _row(case, threads) | memory
             print(case, threads, row, flush=True)
-    name = "upsampled_cross_entropy" + ("" if every else "_small")
+    name = "upsampled_cross_entropy" if every else "small/upsampled_cross_entropy"
     publish(name, "cross-entropy on full-size labels against upsampling", table)
 
 

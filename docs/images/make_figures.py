@@ -16,45 +16,21 @@ from atrous.inspect.drawings.tap_grid import Kernel, tap_grid, tap_line
 from atrous.nn.geometry import useful_taps
 from atrous.page.charts import line_chart
 from atrous.page.markup import Markup, tag
+from atrous.page.standalone import standalone
 
-_STYLE = Markup("""
-  svg { --card: #fff; --ink: #1c2330; --faint: #5c6675; --line: #dfe3e9;
-    --c0: #2563c9; --c1: #c2620c; --c2: #15803d; --c3: #8b3fd1; --c4: #be1850; }
-  @media (prefers-color-scheme: dark) {
-    svg { --card: #1a1e25; --ink: #e5e9ef; --faint: #9aa5b4; --line: #3a414d;
-      --c0: #74a9ff; --c1: #f0a050; --c2: #62d08c; --c3: #c79bff; --c4: #ff8aa6; }
-  }
-  text { fill: var(--faint); font: 12px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
-  text.title { fill: var(--ink); font-size: 15px; font-weight: 600; }
-  text.x { text-anchor: middle; }
-  text.y { text-anchor: end; dominant-baseline: middle; }
-  .c0 { --c: var(--c0); } .c1 { --c: var(--c1); } .c2 { --c: var(--c2); }
-  .c3 { --c: var(--c3); } .c4 { --c: var(--c4); }
-  .grid { stroke: var(--line); }
-  .curve { fill: none; stroke: var(--c); stroke-width: 2; }
-  .key { fill: var(--c); }
-  .cells { fill: none; stroke: var(--line); }
-  .edge { fill: none; stroke: var(--faint); stroke-width: 2; }
-  .ground, .read { fill: var(--c0); }
-  .read { stroke: var(--line); }
-  .output, .tap { fill: var(--c1); }
-  .tap.outside { fill: none; stroke: var(--c1); stroke-width: 2; }
-  .reads { stroke: var(--c1); stroke-width: 2; }
-  .reads.outside { stroke-dasharray: 5 5; }
-  .box rect { fill: var(--card); stroke: var(--c0); stroke-width: 1.5; }
-  .box .name { fill: var(--ink); font-weight: 600; }
-  .arrow { fill: none; stroke: var(--faint); stroke-width: 1.5; }
-  .head { fill: var(--faint); }
-  .before { fill: var(--c0); }
-  .after { fill: none; stroke: var(--c1); stroke-width: 2; }
-""")
+_OWN = """\
+text.title { fill: var(--ink); font-size: 15px; font-weight: 600; }
+text.key { fill: var(--color); }
+.read { fill: var(--c0); stroke: var(--line); }
+.before { fill: var(--c0); }
+.after { fill: none; stroke: var(--c1); stroke-width: 2; }
+"""
 
 
 def figure(label: str, *parts: object, width: float, height: float) -> str:
     """Return a whole SVG document of `width` x `height` px."""
-    size = {"viewBox": f"0 0 {width:g} {height:g}", "width": f"{width:g}", "height": f"{height:g}"}
-    space = "http://www.w3.org/2000/svg"
-    return tag("svg", tag("style", _STYLE), *parts, xmlns=space, **size, aria_label=label) + "\n"
+    box = f"0 0 {width:g} {height:g}"
+    return standalone(tag("svg", tag("style", _OWN), *parts, viewBox=box, aria_label=label))
 
 
 def place(drawing: str, at: tuple[float, float], size: tuple[float, float]) -> Markup:

@@ -3,8 +3,9 @@ import json
 import pytest
 
 from atrous.cli import main
+from atrous.models import create_model
 from atrous.nn.geometry import useful_taps
-from atrous.weights import load_model
+from atrous.weights import load_model, save_model
 
 ASPP = ["inspect", "aspp", "--in-channels", "512", "--num-classes", "19", "--size", "64x128"]
 
@@ -55,7 +56,7 @@ def test_rates_stand_apart_or_behind_commas(capsys, rates):
     assert title[0] == "aspp, rates 1, 2, 300"
     assert sum("Conv2d 3x3" in line for line in layers) == 3
     assert taps[-2].split() == ["rate", "300", "11.1", "%", "600", "601"]
-    assert warning[0].startswith("warning: rate 300: on a map of 64x128 cells 1.00 of 9 taps")
+    assert "on a map of 64x128 cells rate 300 is a plain 1x1 convolution;" in warning[0]
     assert sizes[0].startswith("Below 301 cells")
 
 
@@ -110,6 +111,21 @@ def test_a_photograph_and_a_page(capsys, model_file, photos, tmp_path):
     assert any(line.split()[:5] == ["labels", "that", "change", "without", "1x1"] for line in seen)
     assert written == [str(page)]
     assert "<h2>Photograph</h2>" in page.read_text()
+
+
+def test_a_photograph_is_nothing_for_a_model_of_other_channels(capsys, photos, tmp_path):
+    model = create_model("deeplabv3", backbone="test_resnet", num_classes=2, in_channels=4)
+    file = save_model(model, tmp_path / "four.safetensors")
+    assert main(["inspect", str(file), "--photo", str(photos / "street.jpg")]) == 2
+    assert "a photograph has 3 channels, and" in capsys.readouterr().err
+
+
+def test_a_graph_by_itself(capsys, tmp_path):
+    file = tmp_path / "aspp.svg"
+    assert main([*ASPP, "--graph", str(file)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(file)
+    assert file.read_text().startswith('<svg xmlns="http://www.w3.org/2000/svg" width="')
+    assert "image pooling" in file.read_text()
 
 
 def test_a_page_about_a_module(capsys, tmp_path):

@@ -47,12 +47,16 @@ def test_their_json(capsys, runs):
     assert main(["inspect", *map(str, runs), "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert list(content) == [str(run) for run in runs]
-    assert content[str(runs[1])]["IoU road"] == "70.00 %"
+    found = content[str(runs[1])]
+    assert (found["steps"], found["total_steps"], found["best_step"]) == (20, 60, 20)
+    assert (found["mean_iou"], found["class_iou"], found["minutes"]) == (0.4, {"road": 0.7}, None)
 
 
-def test_one_run_has_its_own_page(capsys, runs):
-    assert main(["inspect", str(runs[0]), "--html", "page.html"]) == 2
-    assert "a run has its report.html; name two runs" in capsys.readouterr().err
+def test_the_page_of_one_run_is_its_report(capsys, runs, tmp_path):
+    page = tmp_path / "page.html"
+    assert main(["inspect", str(runs[0]), "--html", str(page)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(page)
+    assert page.read_bytes() == (runs[0] / "report.html").read_bytes()
 
 
 def test_what_is_no_run_ends_with_3(capsys, runs, tmp_path):

@@ -1,7 +1,8 @@
 import pytest
 
 from atrous.cli import main
-from atrous.weights import published, zoo
+from atrous.models import create_model
+from atrous.weights import published, save_model, zoo
 
 
 def test_the_models_are_listed_with_where_they_come_from(capsys):
@@ -50,6 +51,24 @@ def test_a_list_downloads_nothing(monkeypatch):
 def test_a_card_is_printed_as_it_is(capsys):
     assert main(["models", "--card", "camvid-lite0"]) == 0
     assert capsys.readouterr().out == zoo.card("camvid-lite0").rstrip() + "\n"
+
+
+def test_the_card_of_a_run_is_written_for_a_hub(capsys, tmp_path):
+    model = create_model("deeplabv3", backbone="test_resnet", classes=("sky", "road"))
+    facts = {"recipe": "mine", "dataset": "streets", "mean_iou": 0.5}
+    save_model(model, tmp_path / "runs" / "first" / "best.safetensors", training=facts)
+    out = tmp_path / "README.md"
+    assert main(["models", "--card", str(tmp_path / "runs" / "first"), "--out", str(out)]) == 0
+    assert capsys.readouterr().out.strip() == str(out)
+    card = out.read_text()
+    assert card.startswith("---\nlibrary_name: atrous\n")
+    assert "\n# first\n" in card
+    assert "- mean IoU: 50.00 %" in card
+
+
+def test_a_place_for_no_card_ends_with_2(capsys):
+    assert main(["models", "--out", "README.md"]) == 2
+    assert "name the model with --card" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["camvid-lite", "unknown"])

@@ -1,7 +1,6 @@
 """The notebooks run from top to bottom, without Jupyter, and hold no outputs."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -23,11 +22,9 @@ def test_its_cells_run_in_order(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     names: dict[str, object] = {"__name__": "notebook"}
-    start = time.process_time()
     for cell in cells(path):
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), path.name, "exec"), names)  # noqa: S102, our own
-    assert time.process_time() - start < 40  # seconds of a processor; about 10 here
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

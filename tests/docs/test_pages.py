@@ -5,15 +5,18 @@ Blocks titled `once …` install something; those titled `needs …` cannot run 
 
 import re
 import shlex
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from atrous.cli.main import COMMANDS, _parse, main
-from atrous.recipe import load_recipe
+from atrous.data import open_dataset
+from atrous.recipe import Recipe, load_recipe
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -45,11 +48,13 @@ def name_of(value: object) -> str:
     return str(value.relative_to(ROOT)) if isinstance(value, Path) else str(value)
 
 
-# Python -------------------------------------------------------------------------------------------
+# Blocks -------------------------------------------------------------------------------------------
 
 
 def write_my_data(folder: Path) -> None:
+    """Write shapes as if they were the classes of the embedded model."""
     from atrous.data import ShapesDataset
+    from atrous.weights import load_model
 
     for split in ("train", "val"):
         for kind in ("images", "masks"):
@@ -57,9 +62,28 @@ def write_my_data(folder: Path) -> None:
         for image, labels, name in ShapesDataset(split, length=2, size=(32, 48)):
             Image.fromarray(image).save(folder / "images" / split / f"{name}.png")
             Image.fromarray(labels).save(folder / "masks" / split / f"{name}.png")
-    names = enumerate(ShapesDataset.classes)
+    names = enumerate(load_model("camvid-lite0").classes)
     lines = [f"  - {{name: {name}, value: {value}}}" for value, name in names]
     (folder / "dataset.yaml").write_text("\n".join(["classes:", *lines]) + "\n")
+
+
+def write_photo(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.open(PHOTO).resize((96, 72)).save(path)
+
+
+def write_photos(folder: Path) -> None:
+    write_photo(folder / "day1" / f"{folder.name}.png")
+
+
+def write_runs(folder: Path) -> None:
+    from atrous.weights import load_model, save_model
+
+    for name in ("first", "second"):
+        recipe = load_recipe("default", ["data.source=my-data"]).to_yaml()
+        save_model(load_model("camvid-lite0"), folder / name / "best.safetensors")
+        (folder / name / "recipe.yaml").write_text(recipe)
+        (folder / name / "metrics.csv").write_text("step,loss,val_mean_iou\n10,1.5,0.2\n20,1,0.3\n")
 
 
 def write_checkpoint(path: Path) -> None:
@@ -79,30 +103,57 @@ def write_onnx(path: Path) -> None:
 
 # Files that the pages take for granted, made where a page names them.
 FILES = {
-    "photo.jpg": lambda path: Image.open(PHOTO).resize((96, 72)).save(path),
-    "street.jpg": lambda path: Image.open(PHOTO).resize((96, 72)).save(path),
+    "photo.jpg": write_photo,
+    "street.jpg": write_photo,
+    "holiday": write_photos,
+    "trip": write_photos,
+    "incoming": write_photos,
+    "runs": write_runs,
     "my-data": write_my_data,
+    "other.pth": write_checkpoint,
     "deeplabv3_resnet50_coco.pth": write_checkpoint,
     "street.onnx": write_onnx,
 }
 
 
-# The README has tests of its own, in tests/rules.
+def follow(page: Path, capsys, *, hurry: bool = False) -> None:
+    """Do what a page says, in order; what it shows as printed must have been printed."""
+    names: dict[str, object] = {}
+    exec("import atrous", names)  # noqa: S102, a page imports it once, or means to
+    printed = ""
+    for block in blocks(page):
+        if not block.runs:
+            continue
+        if block.language == "python":
+            exec(compile(block.text, str(page), "exec"), names)  # noqa: S102, our own pages
+        text = block.text.replace("train.epochs=5", "train.max_steps=2") if hurry else block.text
+        for line in lines_of(text) if block.language == "sh" else ():
+            assert main(shlex.split(line, comments=True)[1:]) == 0, line
+        printed += capsys.readouterr().out
+        if block.language == "text" and not block.title:
+            for line in filter(str.strip, block.text.splitlines()):
+                assert " ".join(line.split()) in " ".join(printed.split())
+
+
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES[1:] if python(page) and page not in TUTORIALS], ids=name_of
+    "page",
+    [
+        page
+        for page in PAGES
+        if any(block.language in ("python", "sh") for block in blocks(page))
+        and page not in TUTORIALS
+    ],
+    ids=name_of,
 )
-def test_its_python_runs(page, tmp_path, monkeypatch):
+def test_its_blocks_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Image.Image, "show", lambda picture: picture.load())
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    code = [block.text for block in python(page) if block.runs]
+    code = "".join(block.text for block in python(page) if block.runs)
     for name, write in FILES.items():
-        if f'"{name}"' in "".join(code):
+        if f'"{name}"' in code:
             write(tmp_path / name)
-    names: dict[str, object] = {}
-    exec("import atrous", names)  # noqa: S102, a page imports it once, or means to
-    for text in code:
-        exec(compile(text, str(page), "exec"), names)  # noqa: S102, our own pages
+    follow(page, capsys)
 
 
 def test_hardly_any_python_is_left_out():
@@ -125,6 +176,27 @@ def commands(page: Path) -> list[str]:
     lines = [part for line in lines for part in re.split(r"\s[|&]+\s", line)]
     lines = [re.sub(r"^torchrun .* -m (?=atrous )", "", line) for line in lines]
     return [line for line in lines if line.startswith("atrous ")]
+
+
+# These take minutes, or the network; tutorials and the tests of the commands run their like.
+LONG = ("train", "reproduce", "bench", "export", "convert", "serve")
+
+
+def short_commands() -> list[str]:
+    """Return the commands of all pages but the tutorials that are done in a moment."""
+    lines = (line.strip() for page in PAGES if page not in TUTORIALS for line in commands(page))
+    short = dict.fromkeys(line for line in lines if line.split()[1] not in LONG)
+    return [line for line in short if not re.search(r"COMMAND|--\w+$|torchvision/", line)]
+
+
+def test_its_short_commands_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("photo.jpg", "holiday", "trip", "incoming", "runs", "my-data"):
+        FILES[name](tmp_path / name)
+    lines = short_commands()
+    assert len(lines) > 15
+    for line in lines:
+        assert main(shlex.split(line)[1:]) == 0, f"{line}\n{capsys.readouterr().err}"
 
 
 def lines_of(text: str) -> list[str]:
@@ -180,25 +252,38 @@ def test_its_settings_are_those_of_recipes(page):
             load_recipe("default", ("loss.dice=1", setting))  # so that another may be 0
 
 
+# YAML ---------------------------------------------------------------------------------------------
+
+
+def yaml_blocks(page: Path) -> list[str]:
+    """Return the fenced blocks of YAML, and the indented ones that are of a recipe."""
+    text = page.read_text(encoding="utf-8")
+    indented = re.findall(r"(?:^(?:    .*)?\n)+", _FENCE.sub("", text), flags=re.MULTILINE)
+    parts = (textwrap.dedent(block).strip("\n") for block in indented)
+    found = [part for part in parts if part.partition(":")[0] in Recipe.model_fields]
+    return found + [block.text for block in blocks(page) if block.language == "yaml"]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if yaml_blocks(page)], ids=name_of)
+def test_its_yaml_is_what_it_is_shown_for(page, tmp_path):
+    for text in yaml_blocks(page):
+        values = yaml.safe_load(text)
+        if "classes" in values:
+            write_my_data(tmp_path / "my-data")
+            (tmp_path / "my-data" / "dataset.yaml").write_text(text)
+            assert open_dataset(str(tmp_path / "my-data"), "val").classes
+        else:
+            values.setdefault("train", {}).setdefault("max_steps", 1)
+            values["train"].pop("epochs", None)
+            (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
+            load_recipe(tmp_path / "recipe.yaml")
+
+
+def test_there_is_yaml_to_read():
+    assert sum(len(yaml_blocks(page)) for page in PAGES) >= 5
+
+
 # Tutorials ----------------------------------------------------------------------------------------
-
-
-def follow(page: Path, capsys, *, hurry: bool) -> None:
-    """Do what a tutorial says, in order; what it shows as printed must have been printed."""
-    names: dict[str, object] = {}
-    printed = ""
-    for block in blocks(page):
-        if not block.runs:
-            continue
-        if block.language == "python":
-            exec(compile(block.text, str(page), "exec"), names)  # noqa: S102, our own pages
-        text = block.text.replace("train.epochs=5", "train.max_steps=2") if hurry else block.text
-        for line in lines_of(text) if block.language == "sh" else ():
-            assert main(shlex.split(line)[1:]) == 0, line
-        printed += capsys.readouterr().out
-        if block.language == "text" and not block.title:
-            for line in filter(str.strip, block.text.splitlines()):
-                assert " ".join(line.split()) in " ".join(printed.split())
 
 
 @pytest.mark.parametrize("page", TUTORIALS, ids=name_of)

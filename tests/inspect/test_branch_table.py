@@ -2,7 +2,7 @@ import pytest
 
 from atrous.inspect.branch_table import branch_table, suggested_rates
 from atrous.models import create_model
-from atrous.nn import ASPP, Cascade, LargeFOV
+from atrous.nn import ASPP, DPC, Cascade, LargeFOV
 from atrous.nn.geometry import useful_taps
 
 # Shares of useful taps that follow from the closed form, as published for these maps.
@@ -58,12 +58,43 @@ def test_from_the_whole_side_on_a_cell_has_all_taps():
 
 def test_a_warning_comes_below_three_of_nine_with_rates_that_suit():
     poor = branch_table(ASPP(8, 4, rates=(6, 12, 18)), (1, 8, 23, 30))
-    assert "rate 18: on a map of 23x30 cells 2.58 of 9 taps" in poor.warning
+    assert poor.warning == "on a map of 23x30 cells rate 18 has 2.58 of its 9 taps inside"
     assert poor.suggested_rates == (3, 6, 9)
-    assert "rates 3, 6, 9 suit this map" in poor.advice
+    assert "; rates 3, 6, 9 suit this map, or take a map of 29 cells along each" in poor.advice
     good = branch_table(ASPP(8, 4, rates=(6, 12, 18)), (1, 8, 33, 33))
     assert good.warning == good.advice == ""
     assert good.suggested_rates == (6, 12, 18)
+
+
+def test_every_poor_branch_is_named_with_the_image_that_suits():
+    model = create_model("deeplabv3", backbone="test_resnet", num_classes=2, rates=(12, 24, 36))
+    table = branch_table(model, (1, 3, 256, 256))
+    assert table.advice == (
+        "on a map of 16x16 cells rate 24 and rate 36 are plain 1x1 convolutions and rate 12 "
+        "has 2.25 of its 9 taps inside; rates 3, 6, 9 suit this map, or take images of 897 pixels "
+        "along each side"
+    )
+    assert branch_table(model, (1, 3, 897, 897)).warning == ""
+    assert "rate 36" in branch_table(model, (1, 3, 896, 896)).warning
+
+
+def test_rates_that_differ_along_the_axes_are_told_by_both():
+    table = branch_table(DPC(8, 4), (1, 8, 33, 33))
+    uneven = table.rows[4]
+    assert (uneven.name, uneven.reach) == ("rate 6x21", (12, 42))
+    assert uneven.useful == pytest.approx(useful_taps((6, 21), 33, 33) / 9)
+    assert (table.least_side, table.whole_side) == (15 + 1, 2 * 21 + 1)
+    below, above = (branch_table(DPC(8, 4), (1, 8, side, side)) for side in (15, 16))
+    assert "rate 18x15 is a plain 1x1" in below.warning
+    assert "a plain 1x1" not in above.warning.replace("rate 18x15", "")
+    assert all(row.useful > 1 / 9 for row in above.rows)
+
+
+def test_of_several_sizes_of_the_image_its_own_counts():
+    words = {"backbone": "vgg16", "num_classes": 2}
+    one = create_model("deeplabv2", **words)
+    several = create_model("deeplabv2", **words, scales=(1.0, 0.5))
+    assert branch_table(several, (1, 3, 129, 129)) == branch_table(one, (1, 3, 129, 129))
 
 
 def test_suggested_rates_end_on_the_smallest_map():

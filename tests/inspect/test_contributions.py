@@ -4,7 +4,7 @@ import torch
 from atrous.inspect.branches import fused_pieces
 from atrous.inspect.contributions import contributions, projected_pieces
 from atrous.kernels.label_map import label_map
-from atrous.models import create_model
+from atrous.models import Conventions, create_model
 
 SIZE = (48, 80)
 
@@ -97,6 +97,23 @@ def test_leaving_out_is_what_zeros_before_the_projection_do(model, name):
         without = label_map(model.classify(features), size=SIZE)
         handle.remove()
     assert found.changed == pytest.approx((labels != without).float().mean().item(), abs=1e-3)
+
+
+def test_labels_are_brought_to_size_as_the_model_does_it(shake):
+    found = {}
+    for corners in (False, True):
+        conventions = Conventions(align_corners=corners)
+        model = built(shake, "deeplabv3", rates=(1, 2), conventions=conventions)
+        features = features_of(model)
+        found[corners] = contributions(model, features, SIZE)[1].changed
+        maps, whole = projected_pieces(model.pyramid, features.deep)
+        with torch.no_grad():
+            fused = (whole, whole - maps["rate 1"])
+            logits = (model.classifier(model.head(x.relu())) for x in fused)
+            before, after = (label_map(x, size=SIZE, align_corners=corners) for x in logits)
+        expected = (before != after).float().mean().item()
+        assert found[corners] == pytest.approx(expected, abs=1e-3)
+    assert found[False] != found[True]
 
 
 def test_the_branches_of_v2_are_their_logits(shake):

@@ -23,6 +23,14 @@ def test_each_stride_costs_what_a_network_built_there_costs(model):
     assert rows[0].multiply_adds > rows[1].multiply_adds > rows[2].multiply_adds
 
 
+def test_of_several_sizes_of_the_image_its_own_taps_count():
+    words = {"backbone": "test_resnet", "num_classes": 2}
+    one = create_model("deeplabv2", **words)
+    several = create_model("deeplabv2", **words, scales=(0.5, 1.0))
+    shares = [stride_rows(model, (1, 3, 129, 129), (8,))[0].useful for model in (one, several)]
+    assert shares[0] == shares[1]
+
+
 def test_strides_that_a_backbone_cannot_have_are_left_out(model):
     assert [row.output_stride for row in stride_rows(model, (1, 3, 65, 65), (16, 5, 64))] == [16]
 

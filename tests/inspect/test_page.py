@@ -1,5 +1,3 @@
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import pytest
@@ -10,20 +8,8 @@ from atrous.inspect.page import write_page
 from atrous.models import create_model
 from atrous.nn import ASPP
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 SECTIONS = ["Network", "Pyramid", "Taps", "Effective fields", "Output strides", "Photograph"]
 SECTIONS += ["Class activation", "Branches", "Layers"]
-FRAMES = """<!doctype html><title>measuring</title>
-<iframe src="page.html" style="width:1280px;height:900px"></iframe>
-<iframe src="page.html" style="width:420px;height:900px"></iframe>
-<script>
-onload = () => {
-  const roots = [...document.querySelectorAll("iframe")].map(f => f.contentDocument.documentElement)
-  document.body.innerHTML = roots.map(r => `<p>${r.clientWidth} ${r.scrollWidth}</p>`).join("")
-}
-</script>
-"""
 
 
 class Page(HTMLParser):
@@ -95,39 +81,13 @@ def test_a_page_that_cannot_be_written_is_told(tmp_path):
         write_page(found, tmp_path / "file" / "page.html")
 
 
-def browse(path, profile):
-    """Return the document as the browser sees it, and what it wrote to its console."""
-    options = ("--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files")
-    quiet = ("--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND")
-    result = subprocess.run(
-        [
-            *(CHROMIUM, *options, *quiet, f"--user-data-dir={profile}"),
-            *("--enable-logging=stderr", "--dump-dom", path.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=True,
-    )
-    return result.stdout, [line for line in result.stderr.splitlines() if "CONSOLE" in line]
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason=f"none of {', '.join(NAMES)} is installed")
-def test_a_browser_opens_it_from_disk_without_a_word(path, tmp_path):
-    document, console = browse(path, tmp_path)
+def test_a_browser_opens_it_from_disk_without_a_word(path, browse):
+    document, console = browse(path)
     assert "<h2>Layers</h2>" in document
     assert "<script" not in document
     assert console == []
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason=f"none of {', '.join(NAMES)} is installed")
-def test_it_fits_a_wide_and_a_narrow_window(path, tmp_path):
-    frames = path.with_name("frames.html")
-    frames.write_text(FRAMES)
-    document, console = browse(frames, tmp_path)
-    widths = [line.split() for line in document.partition("<body>")[2].split("<p>")[1:]]
-    assert [int(wanted.partition("<")[0]) for _, wanted in widths] == [
-        int(client) for client, _ in widths
-    ]
-    assert len(widths) == 2
-    assert console == []
+def test_it_fits_a_wide_and_a_narrow_window(path, widths):
+    for window, wanted in widths(path):
+        assert wanted == window

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from atrous.inspect.photograph import certainty, class_activation, fit_photo, view_photo
+from atrous.models import Conventions, create_model
 from atrous.predict import Segmenter
 
 
@@ -22,6 +23,13 @@ def test_a_photograph_is_brought_to_a_size_and_never_enlarged_by_itself(photo):
 
 def test_the_labels_are_those_of_a_prediction(model, photo, view):
     assert (view.result.labels == Segmenter(model, device="cpu")(photo).labels).mean() > 0.999
+
+
+def test_the_labels_are_brought_to_size_as_the_model_does_it(shake, photo):
+    words = {"backbone": "test_resnet", "num_classes": 3, "channels": 8, "rates": (1, 2)}
+    model = shake(create_model("deeplabv3", **words, conventions=Conventions(align_corners=True)))
+    labels = Segmenter(model.eval(), device="cpu")(photo).labels
+    assert (view_photo(model, photo).result.labels == labels).mean() > 0.999
 
 
 def test_certainty_is_that_of_the_probabilities():

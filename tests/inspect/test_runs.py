@@ -7,6 +7,7 @@ from atrous.files import write_text
 from atrous.inspect.runs import is_run, lines, report_of, side_by_side, summarise, write_comparison
 from atrous.models import create_model
 from atrous.recipe import load_recipe
+from atrous.train.report import write_report
 from atrous.weights import save_model
 
 METRICS = """step,epoch,loss,lr,val_mean_iou,val_pixel_accuracy,val_iou/road
@@ -69,6 +70,20 @@ def test_a_report_is_written_where_it_is_missing_and_kept_where_it_is(stopped):
     assert "<h2>Curves</h2>" in path.read_text()
     path.write_text("kept")
     assert report_of(summarise(stopped)).read_text() == "kept"
+
+
+def test_a_report_that_is_behind_its_run_is_written_anew(stopped):
+    path = report_of(summarise(stopped))
+    with (stopped / "metrics.csv").open("a") as file:
+        file.write("40,2.0,0.3,0.001,0.5,0.8,0.9\n")
+    assert "step 40" not in path.read_text()
+    assert "step 40" in report_of(summarise(stopped)).read_text()
+
+
+def test_a_report_that_is_ahead_of_the_log_is_kept(stopped):
+    facts = {"steps": 37, "processor": "of the stop"}  # the log has each tenth step
+    write_report(stopped, facts=facts)
+    assert "of the stop" in report_of(summarise(stopped)).read_text()
 
 
 def test_runs_stand_side_by_side(stopped, tmp_path):

@@ -50,6 +50,17 @@ def test_two_curves_have_a_legend_and_one_has_none():
     assert "key" not in line_chart("t", [1], {"a": [1]}, axis="y")
 
 
+def test_curves_beyond_the_colours_are_dashed():
+    from importlib import resources
+
+    chart = line_chart("t", [1, 2], {f"{k}": [k, k + 1] for k in range(24)}, axis="y")
+    looks = re.findall(r'<polyline [^>]*class="curve ([^"]*)"', chart)
+    assert looks[:1] + looks[5:8] + looks[23:] == ["c0", "c5", "c0 d1", "c1 d1", "c5 d3"]
+    assert len(set(looks)) == 24
+    style = (resources.files("atrous.page") / "drawing.css").read_text()
+    assert all(f".{name} {{" in style for look in looks for name in look.split())
+
+
 def test_many_points_become_means_of_neighbours():
     steps = range(1, 100_001)
     chart = line_chart("Loss", steps, {"loss": [1 + step % 2 for step in steps]}, axis="loss")

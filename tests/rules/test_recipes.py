@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from atrous.recipe import load_recipe, recipe_names
+from atrous.recipe import Section, load_recipe, recipe_names
 
 NAMES = {
     *("default", "shapes-quick", "camvid-lite0", "camvid-resnet50"),
@@ -24,6 +24,13 @@ def test_every_file_is_a_recipe(root):
     files = list((root / "src" / "atrous" / "recipes").rglob("*"))
     assert {file.suffix for file in files} == {".yaml"}
     assert sorted(file.stem for file in files) == recipe_names() == sorted(NAMES)
+
+
+@pytest.mark.parametrize("section", Section.__subclasses__(), ids=lambda kind: kind.__name__)
+def test_every_key_says_what_it_means(section):
+    assert len(section.model_fields) >= 4
+    for key, field in section.model_fields.items():
+        assert (field.description or "").rstrip().endswith("."), key
 
 
 @pytest.mark.parametrize("name", SCORED)

@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import subprocess
 
 import numpy as np
@@ -7,12 +9,16 @@ import torch
 from torch import nn
 
 from atrous.errors import DataError, DivergedError
+from atrous.models import create_model
+from atrous.recipe import OptimSection, Recipe
 from atrous.train.checkpoint import (
     flatten_moments,
     load_latest,
     restore_moments,
     save_checkpoint,
 )
+from atrous.train.ema import AveragedWeights
+from atrous.train.optimizer import build_optimizer
 
 _MOMENTUM = {torch.optim.SGD: {"momentum": 0.9}}
 
@@ -102,42 +108,118 @@ def test_an_average_is_kept_where_there_is_one(tmp_path):
     assert torch.equal(load_latest(tmp_path).average["mean"], average["mean"])
 
 
-def test_any_change_to_a_checkpoint_is_found_and_the_one_before_taken(tmp_path):
-    """A thousand times a flipped bit, a cut or missing file, or a file of another checkpoint."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return the two checkpoints, the older one first, of a DeepLab that was trained."""
+    torch.manual_seed(0)
+    model = create_model(
+        "deeplabv3plus",
+        num_classes=3,
+        backbone="lcnet_035",
+        rates=(1, 2),
+        channels=8,
+        pretrained_backbone=False,
+    )
+    optimizer, average = (
+        build_optimizer(model, OptimSection(name="sgd")),
+        AveragedWeights(model, 0.9),
+    )
+    paths = []
+    for step in (1, 2):
+        model(torch.randn(2, 3, 32, 32)).square().mean().backward()
+        optimizer.step()
+        average.update(model, step)
+        path = save_checkpoint(
+            tmp_path_factory.getbasetemp() / "trained",
+            step=step,
+            model=model,
+            optimizer=optimizer,
+            state={"recipe": Recipe().model_dump(mode="json")},
+            keep=3,
+            average=average.state,
+        )
+        paths.append(path)
+    return paths
+
+
+def _goes_back(newer):
+    """Check that a damaged checkpoint is passed over for the one before, and that it is said."""
+    said = []
+    assert load_latest(newer.parent, say=said.append).step == 1
+    assert len(said) == 1
+    assert said[0].startswith(f"{newer}: the checkpoint is damaged")
+    assert said[0].endswith("; going back to step-00000001")
+
+
+def test_a_thousand_flipped_bits_are_found_and_the_checkpoint_before_is_taken(trained, tmp_path):
+    _, newer = trained
+    (tmp_path / newer.name).symlink_to(newer)  # alone, as to read another one takes the most time
     random = np.random.default_rng(0)
-    older = _save(tmp_path, 1, *_trained(steps=1))
-    newer = _save(tmp_path, 2, *_trained(steps=2))
-    whole = {file.name: file.read_bytes() for file in newer.iterdir()}
-    for trial in range(1000):
-        name = str(random.choice(sorted(whole)))
-        _spoil(newer / name, random, ("flip", "cut", "lose", "swap")[min(3, trial // 250)], older)
-        said = []
-        checkpoint = load_latest(tmp_path, say=said.append)
-        assert checkpoint.step == 1, (trial, name)
-        assert len(said) == 1
-        assert said[0].startswith(f"{newer}: the checkpoint is damaged")
-        assert said[0].endswith("; going back to step-00000001")
-        (newer / name).write_bytes(whole[name])
-    assert load_latest(tmp_path).step == 2
+    places = []
+    for path in sorted(newer.iterdir()):
+        last = path.stat().st_size - 1
+        places += [(path, byte, bit) for byte in (0, last) for bit in (0, 7)]
+        places += [(path, int(byte), byte % 8) for byte in random.integers(0, last, 196)]
+    assert {path.name for path, *_ in places} == {
+        *("model.safetensors", "optimizer.safetensors", "average.safetensors"),
+        *("state.json", "SHA256SUMS"),
+    }
+    assert len(places) == 1000
+    for number, (path, byte, bit) in enumerate(places):
+        with path.open("r+b") as file:
+            was = os.pread(file.fileno(), 1, byte)
+            os.pwrite(file.fileno(), bytes([was[0] ^ 1 << bit]), byte)
+            with pytest.raises(DataError, match="the checkpoint is damaged"):
+                load_latest(tmp_path)
+            if number % 10 == 0:
+                _goes_back(newer)
+            os.pwrite(file.fileno(), was, byte)
+    assert load_latest(newer.parent).step == 2
 
 
-def _spoil(file, random, how, other):
-    content = bytearray(file.read_bytes())
-    if how == "lose":
-        file.unlink()
-    elif how == "cut":
-        file.write_bytes(content[: random.integers(len(content))])
-    elif how == "swap":
-        file.write_bytes((other / file.name).read_bytes())
-    else:
-        bit = int(random.integers(len(content) * 8))
-        content[bit // 8] ^= 1 << bit % 8
-        file.write_bytes(content)
+@pytest.mark.parametrize("how", ["cut", "lengthened", "lost", "of the checkpoint before"])
+def test_a_file_that_is_not_as_it_was_is_found(trained, how):
+    older, newer = trained
+    random = np.random.default_rng(1)
+    for path in sorted(newer.iterdir()):
+        content = path.read_bytes()
+        spoilt = {
+            "cut": [content[:length] for length in (0, len(content) - 1, random.integers(400))],
+            "lengthened": [content + b"\0", content + content],
+            "lost": [None],
+            "of the checkpoint before": [(older / path.name).read_bytes()],
+        }
+        for now in spoilt[how]:
+            path.unlink()
+            if now is not None:
+                path.write_bytes(now)
+            _goes_back(newer)
+            path.write_bytes(content)
+    assert load_latest(newer.parent).step == 2
+
+
+def test_a_file_too_many_is_found(trained):
+    _, newer = trained
+    (newer / "more.safetensors").write_bytes((newer / "model.safetensors").read_bytes())
+    _goes_back(newer)
+    (newer / "more.safetensors").unlink()
+
+
+def test_a_checkpoint_under_the_name_of_another_is_found(tmp_path):
+    for step in (1, 2, 3):
+        _save(tmp_path, step, *_trained())
+    shutil.rmtree(tmp_path / "step-00000003")
+    (tmp_path / "step-00000001").rename(tmp_path / "step-00000003")
+    said = []
+    assert load_latest(tmp_path, say=said.append).step == 2
+    assert "step-00000003: the checkpoint is damaged (it is that of step 1)" in said[0]
 
 
 def test_a_flipped_bit_names_its_file(tmp_path):
-    path = _save(tmp_path, 1, *_trained())
-    _spoil(path / "optimizer.safetensors", np.random.default_rng(1), "flip", path)
+    file = _save(tmp_path, 1, *_trained()) / "optimizer.safetensors"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
     with pytest.raises(DataError, match=r"\(optimizer\.safetensors does not fit the SHA-256"):
         load_latest(tmp_path)
 

@@ -9,6 +9,7 @@ from huggingface_hub import errors
 from safetensors.torch import save_file
 
 from atrous.errors import DataError, ResourceError, UsageError
+from atrous.train import run_directory
 from atrous.weights import hub, load_model
 from atrous.weights.model_file import read_facts
 
@@ -137,6 +138,15 @@ def test_a_file_is_pushed_as_it_is_with_its_card(pushed, file, private):
     assert "license: apache-2.0" in card
     assert "mean IoU: 50.00 %" in card
     assert 'atrous.Segmenter("hf:owner/name")' in card
+
+
+def test_of_a_run_directory_the_best_weights_are_pushed(pushed, file, tmp_path):
+    assert hub.BEST_OF_RUN == run_directory.BEST
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "best.safetensors").write_bytes(file.read_bytes())
+    hub.push_to_hub(run, "owner/name")
+    assert pushed["files"]["model.safetensors"] == file.read_bytes()
 
 
 def test_a_model_is_pushed_and_nothing_is_left_behind(pushed, model, tmp_path):

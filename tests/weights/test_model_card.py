@@ -1,3 +1,6 @@
+import math
+
+import huggingface_hub
 import pytest
 import yaml
 
@@ -85,8 +88,31 @@ def test_its_header_is_what_the_hub_reads(card, license, known):
         "library_name": "atrous",
         "pipeline_tag": "image-segmentation",
         "license": known,
-        "tags": ["semantic-segmentation", "deeplab"],
+        "tags": ["semantic-segmentation", "deeplab", "deeplabv3plus"],
     }
+
+
+def test_its_header_has_the_scores_as_the_hub_reads_them(card):
+    scores = {"dataset": "My: shapes\n#", "val_split": "val", "mean_iou": 0.612345}
+    text = card(TRAINING | scores | {"frequency_weighted_iou": math.nan}, "MIT")
+    assert "datasets" not in header(text)  # no name of the hub
+    data = huggingface_hub.ModelCard(text).data
+    (result,) = data.eval_results
+    assert (data.model_name, result.dataset_name, result.dataset_split) == (
+        "small",
+        "My: shapes #",
+        "val",
+    )
+    assert (result.task_type, result.dataset_type) == ("image-segmentation", "my-shapes")
+    assert (result.metric_type, result.metric_value, result.metric_name) == (
+        "mean_iou",
+        0.6123,
+        "mean IoU",
+    )
+
+
+def test_a_dataset_of_the_hub_is_linked(card):
+    assert header(card({"dataset": "owner/streets"}))["datasets"] == ["owner/streets"]
 
 
 def test_nothing_of_the_file_becomes_markup(card):

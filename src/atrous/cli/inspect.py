@@ -87,6 +87,10 @@ class Inspect:
         Path | None,
         arg(metavar="FILE", help="Write a page with drawings.", help_behavior_hint=""),
     ] = None
+    graph: Annotated[
+        Path | None,
+        arg(metavar="FILE", help="Write the graph of a network as SVG.", help_behavior_hint=""),
+    ] = None
     json: Flag = False
     """Print JSON, for other programs to read."""
 
@@ -121,12 +125,15 @@ class Inspect:
             _print_json(found)
         else:
             show(found, results(), by_part=subject.is_whole)
-        if self.html is not None:
-            from atrous.inspect.page import write_page
+        self._write(found)
 
-            path = write_page(found, self.html)
-            console = messages() if self.json else results()
-            console.print(f"\n{plain(path)}", soft_wrap=True)
+    def _write(self, found: "Inspection") -> None:
+        from atrous.inspect.page import write_graph, write_page
+
+        console = messages() if self.json else results()
+        for write, path in ((write_page, self.html), (write_graph, self.graph)):
+            if path is not None:
+                console.print(f"\n{plain(write(found, path))}", soft_wrap=True)
 
     def _read_photo(self) -> "np.ndarray | None":
         from atrous.data import read_image
@@ -139,7 +146,7 @@ class Inspect:
         return fit_photo(read_image(self.photo), _parse_size(self.size) if self.size else None)
 
     def _refuse_options_of_networks(self) -> None:
-        for option in (*_OF_MODULES, "size", "photo", "field"):
+        for option in (*_OF_MODULES, "size", "photo", "field", "graph"):
             if getattr(self, option) != getattr(Inspect, option):
                 name = option.replace("_", "-").replace("bias", "no-bias")
                 raise UsageError(f"--{name} is for a module or a model, not for a run")
@@ -180,6 +187,11 @@ class Inspect:
             if getattr(self, option) != getattr(Inspect, option):
                 name = option.replace("_", "-").replace("bias", "no-bias")
                 raise UsageError(f"--{name} builds a module; {self.target} is built already")
+        if photo is not None and model.blueprint.in_channels != photo.shape[2]:
+            raise UsageError(
+                f"--photo: a photograph has {photo.shape[2]} channels, and {plain(self.target)} "
+                f"reads images of {model.blueprint.in_channels}; leave it out"
+            )
         height, width = _parse_size(self.size or "513x513") if photo is None else photo.shape[:2]
         made, stride = model.blueprint, model.output_stride
         title = (

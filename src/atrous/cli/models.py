@@ -1,12 +1,15 @@
 """`atrous models`: the models that have a name, and their cards."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from rich.table import Table
 from tyro.conf import arg
 
-from atrous.cli.console import results
+from atrous.cli.console import plain, results
+from atrous.errors import UsageError
+from atrous.files import write_text
 
 if TYPE_CHECKING:
     from atrous.weights.published import Published
@@ -30,20 +33,39 @@ class Models:
         str,
         arg(
             metavar="NAME",
-            help="Print what this model was trained on, how good it is, and its limits.",
+            help="Print what this model, model file or run directory was trained on, and how good "
+            "it is.",
             help_behavior_hint="",
         ),
     ] = ""
+    out: Annotated[
+        Path | None,
+        arg(
+            metavar="FILE",
+            help="Write the card there, such as to README.md for a model hub.",
+            help_behavior_hint="",
+        ),
+    ] = None
 
     def run(self) -> None:
-        """Print the list or the card."""
-        from atrous.weights import published, zoo
+        """Print the list, or print or write the card."""
+        from atrous.weights import zoo
 
         console = results()
+        if self.out is not None and not self.card:
+            raise UsageError("--out is where a card goes; name the model with --card")
+        if self.out is not None:
+            console.print(plain(write_text(self.out, zoo.card(self.card))), soft_wrap=True)
+            return
         if self.card:
             console.print(zoo.card(self.card).rstrip(), soft_wrap=True)
             return
-        embedded = zoo.available()
+        self._list()
+
+    def _list(self) -> None:
+        from atrous.weights import published, zoo
+
+        console, embedded = results(), zoo.available()
         others = [published.published(name) for name in published.NAMES]
         table = Table(box=None, pad_edge=False, header_style="bold")
         for title in _TITLES:

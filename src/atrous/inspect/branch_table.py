@@ -5,18 +5,21 @@ reach beyond the map leave the centre tap); Luo et al. 2017, arXiv:1701.04128 (e
 """
 
 import math
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
 
 from atrous.inspect.branches import Branch, branches, name_of_rate
+from atrous.inspect.one_scale import one_scale
 from atrous.inspect.receptive_field import Field, receptive_fields
 from atrous.nn import Pyramid
 from atrous.nn.geometry import rates_for, useful_taps
 
 _FEWEST = 1 / 3  # share of useful taps below which a word is due: 3 of 9
+_A_POINT = ("is a plain 1x1 convolution", "are plain 1x1 convolutions")
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class BranchTable:
         unit: What lengths count: `pixels` of the image, or `cells` for a pyramid by itself.
         warning: What is wrong with the rates on this map; empty when nothing is.
         suggested_rates: Rates that suit it; those of the pyramid when nothing is wrong.
+        suited_side: Image pixels along each side from which on no rate is too wide.
         least_side: Image pixels below which the widest kernel has its centre tap only.
         whole_side: Image pixels from which on the widest kernel fits into the map as a whole.
     """
@@ -75,6 +79,7 @@ class BranchTable:
     unit: str
     warning: str
     suggested_rates: tuple[Any, ...]
+    suited_side: int | None
     least_side: int | None
     whole_side: int | None
 
@@ -84,7 +89,11 @@ class BranchTable:
         if not self.warning:
             return ""
         rates = ", ".join(map(str, self.suggested_rates))
-        return f"{self.warning}; rates {rates} suit this map, or take a larger image"
+        what = "a map" if self.unit == "cells" else "images"
+        return (
+            f"{self.warning}; rates {rates} suit this map, or take {what} of {self.suited_side} "
+            f"{self.unit} along each side"
+        )
 
     @property
     def sizes(self) -> str:
@@ -105,6 +114,8 @@ def branch_table(
 ) -> BranchTable | None:
     """Return the branches of the pyramid in a network; None where it has none.
 
+    A model that reads each image at several sizes is judged at the image's own.
+
     Args:
         network: A model, or a pyramid by itself, whose "image" then is its map.
         input_shape: Shape of what it is given, the batch first.
@@ -124,7 +135,7 @@ def branch_table(
     if pyramid is None or not found:
         return None
     names = {part: name for name, part in network.named_modules()}
-    fields = receptive_fields(network, input_shape, [names[one.module] for one in found])
+    fields = receptive_fields(one_scale(network), input_shape, [names[one.module] for one in found])
     seen = [fields[names[branch.module]] for branch in found]
     stride = round(seen[0].stride[0])
     size = _map_size(network, pyramid, input_shape)
@@ -132,9 +143,10 @@ def branch_table(
         replace(_row(branch, field, size, pyramid), effective=(effective or {}).get(branch.name))
         for branch, field in zip(found, seen, strict=True)
     )
-    widest = max((max(branch.rate) for branch in found if branch.rate), default=None)
-    taps = pyramid.kernel_size - 1
-    unit = max(pyramid.multi_grid)
+    rates = [branch.rate for branch in found if branch.rate]
+    taps, unit = pyramid.kernel_size - 1, max(pyramid.multi_grid)
+    least = max((min(rate) * unit for rate in rates), default=None)
+    whole = max((max(rate) * unit * taps for rate in rates), default=None)
     return BranchTable(
         rows,
         size,
@@ -142,8 +154,9 @@ def branch_table(
         "cells" if network is pyramid else "pixels",
         _warning(rows, size, pyramid),
         suggested_rates(pyramid, size),
-        None if widest is None else widest * unit * stride + 1,
-        None if widest is None else taps * widest * unit * stride + 1,
+        None if whole is None else _suited_cells(pyramid, whole) * stride + 1,
+        None if least is None else least * stride + 1,
+        None if whole is None else whole * stride + 1,
     )
 
 
@@ -164,6 +177,15 @@ def suggested_rates(pyramid: Pyramid, map_size: tuple[int, int]) -> tuple[Any, .
             break
         rates = halved
     return rates
+
+
+def _suited_cells(pyramid: Pyramid, whole: int) -> int:
+    """Return the cells of a side, less one, from which on each rate has a third of its taps."""
+    return bisect_left(
+        range(1, whole + 1),
+        _FEWEST,
+        key=lambda side: _least_useful(pyramid, pyramid.rates, (side, side)),
+    )
 
 
 def _least_useful(pyramid: Pyramid, rates: tuple[Any, ...], size: tuple[int, int]) -> float:
@@ -207,13 +229,19 @@ def _map_size(
 
 
 def _warning(rows: tuple[BranchRow, ...], size: tuple[int, int], pyramid: Pyramid) -> str:
-    poor = [row for row in rows if row.rate and row.useful is not None and row.useful < _FEWEST]
-    if not poor:
-        return ""
-    row = min(poor, key=lambda row: row.useful or 0)
+    """Return what is left of each branch that has less than a third of its taps."""
     taps = pyramid.kernel_size**2
-    others = f", and {len(poor) - 1} more" if len(poor) > 1 else ""
-    return (
-        f"{row.name}{others}: on a map of {size[0]}x{size[1]} cells {taps * (row.useful or 0):.2f} "
-        f"of {taps} taps fall inside in the mean"
-    )
+    left = {row.name: taps * row.useful for row in rows if row.rate and row.useful is not None}
+    points = [name for name, useful in left.items() if useful < 1 + 1e-9]
+    words = [f"{_listed(points)} {_A_POINT[len(points) > 1]}"] if points else []
+    words += [
+        f"{name} has {useful:.2f} of its {taps} taps inside"
+        for name, useful in left.items()
+        if name not in points and useful < _FEWEST * taps
+    ]
+    return f"on a map of {size[0]}x{size[1]} cells {_listed(words)}" if words else ""
+
+
+def _listed(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

@@ -43,6 +43,8 @@ def contributions(
 ) -> tuple[Contribution, ...]:
     """Return what each branch does; none for a pyramid whose branches do not end in a sum.
 
+    A model that reads each image at several sizes is looked at through the image's own.
+
     Args:
         model: Left as it is.
         features: What its backbone makes of one photograph.
@@ -52,7 +54,7 @@ def contributions(
     with eval_mode(model), torch.no_grad():
         if isinstance(pyramid, ASPPv2):
             parts = {one.name: one.module(features.deep) for one in branches(pyramid)}
-            return _compared(parts, sum(parts.values(), torch.zeros(())), size)
+            return _compared(model, parts, sum(parts.values(), torch.zeros(())), size)
         if not isinstance(pyramid, Pyramid) or not fused_pieces(pyramid):
             return ()
         return _through_projection(model, pyramid, features, size)
@@ -100,24 +102,26 @@ def _through_projection(
             deep = decoder(deep, features.early[4])
         return model.get_submodule("classifier")(deep)
 
-    labels = label_map(classify(whole), size=size)
+    corners = model.blueprint.conventions.align_corners
+    labels = label_map(classify(whole), size=size, align_corners=corners)
     found = []
     for name, part in maps.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # torch's own, of what it loads for this
             logits = torch.func.jvp(classify, (whole,), (part,))[1]
-        without = label_map(classify(whole - part), size=size)
+        without = label_map(classify(whole - part), size=size, align_corners=corners)
         changed = float((labels != without).float().mean())
         found.append(Contribution(name, logits[0], changed))
     return tuple(found)
 
 
 def _compared(
-    parts: dict[str, Tensor], logits: Tensor, size: tuple[int, int]
+    model: SegmentationModel, parts: dict[str, Tensor], logits: Tensor, size: tuple[int, int]
 ) -> tuple[Contribution, ...]:
-    labels = label_map(logits, size=size)
+    corners = model.blueprint.conventions.align_corners
+    labels = label_map(logits, size=size, align_corners=corners)
     found = []
     for name, part in parts.items():
-        without = label_map(logits - part, size=size)
+        without = label_map(logits - part, size=size, align_corners=corners)
         found.append(Contribution(name, part[0], float((labels != without).float().mean())))
     return tuple(found)

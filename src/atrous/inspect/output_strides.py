@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from atrous.errors import UsageError
+from atrous.inspect.one_scale import one_scale
 from atrous.inspect.table import layer_table
 from atrous.models import SegmentationModel
 
@@ -19,7 +20,8 @@ class StrideRow:
         rates: Those of its pyramid there.
         multiply_adds: Of one image.
         megabytes: Memory of all outputs of its layers in float32, in MB of 2**20 bytes.
-        useful: Smallest share of useful taps of its rates; None where it has no rates.
+        useful: Smallest share of useful taps of its rates, at the image's own size; None where it
+            has no rates.
     """
 
     output_stride: int
@@ -53,7 +55,9 @@ def stride_rows(
         except UsageError:  # its backbone cannot be held there
             continue
         table = layer_table(shadow, input_shape)
-        shares = [row.useful / row.taps for row in table.tap_rows]
+        alone = one_scale(shadow)
+        taps = (table if alone is shadow else layer_table(alone, input_shape)).tap_rows
+        shares = [row.useful / row.taps for row in taps]
         megabytes = sum(row.megabytes for row in table.rows)
         useful = min(shares, default=None)
         rows.append(StrideRow(stride, shadow.rates, table.multiply_adds, megabytes, useful))

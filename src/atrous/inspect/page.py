@@ -21,6 +21,7 @@ from atrous.nn.geometry import same_padding
 from atrous.page.document import document
 from atrous.page.layout import grid, percent, section, wide
 from atrous.page.markup import Markup, join, tag
+from atrous.page.standalone import standalone
 
 _MOST_CELLS = 160  # along a side of a map that taps are drawn on; more cannot be told apart
 
@@ -44,6 +45,18 @@ def write_page(found: Inspection, path: str | Path) -> Path:
         _layers(found.table),
     ]
     return write_text(path, document(head, parts))
+
+
+def write_graph(found: Inspection, path: str | Path) -> Path:
+    """Write the graph of a network as an SVG that brings its own style.
+
+    Returns:
+        Its path.
+
+    Raises:
+        ResourceError: It cannot be written.
+    """
+    return write_text(path, standalone(network_graph(graph_of(found.network, found.table))))
 
 
 def _tiles(found: Inspection) -> Markup:

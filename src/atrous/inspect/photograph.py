@@ -64,7 +64,8 @@ def view_photo(model: SegmentationModel, image: np.ndarray) -> PhotoView:
     with eval_mode(model), torch.no_grad():
         features = model.backbone(images)
         logits = model.coarse_logits(images)
-    labels = label_map(logits, size=size)[0].numpy()
+    corners = model.blueprint.conventions.align_corners
+    labels = label_map(logits, size=size, align_corners=corners)[0].numpy()
     confidence, entropy = certainty(logits)
     result = Segmentation(image, labels, model.classes, model.palette)
     largest = sorted(result.shares().items(), key=lambda one: -one[1])[:_SHOWN]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from atrous.errors import DataError
 from atrous.files import write_text
@@ -13,7 +14,7 @@ from atrous.page.document import document
 from atrous.page.layout import grid, section
 from atrous.page.markup import Markup, tag
 from atrous.train.report import write_report
-from atrous.train.report.page import REPORT
+from atrous.train.report.page import REPORT, is_current
 from atrous.train.report.run_record import Row, RunRecord, read_run
 from atrous.train.run_directory import RECIPE
 
@@ -88,13 +89,27 @@ def summarise(folder: str | Path) -> RunSummary:
 
 
 def report_of(run: RunSummary) -> Path:
-    """Return the path of a run's report, which is written where it is missing.
+    """Return the path of a run's report, which is written where it is missing or out of date.
 
     Raises:
         ResourceError: It cannot be written.
     """
-    path = run.folder / REPORT
-    return path if path.is_file() else write_report(run.folder)
+    return run.folder / REPORT if is_current(run.folder) else write_report(run.folder)
+
+
+def to_json(run: RunSummary) -> dict[str, Any]:
+    """Return the figures as what JSON can hold: scores as fractions, what is unknown as None."""
+    return {
+        "network": run.network,
+        "data": run.record.recipe.data.source,
+        "steps": run.steps,
+        "total_steps": run.total_steps,
+        "best_step": run.best_step,
+        "minutes": run.minutes,
+        "mean_iou": _known(run.mean_iou),
+        "pixel_accuracy": _known(run.pixel_accuracy),
+        "class_iou": {name: _known(iou) for name, iou in run.class_iou.items()},
+    }
 
 
 def lines(run: RunSummary) -> Iterator[tuple[str, str]]:
@@ -119,7 +134,7 @@ def side_by_side(runs: Sequence[RunSummary]) -> list[tuple[str, ...]]:
 
 
 def write_comparison(runs: Sequence[RunSummary], path: str | Path) -> Path:
-    """Write a page with the figures and the curves of runs side by side.
+    """Write a page with the figures and the curves of runs side by side; one run has its report.
 
     Returns:
         Its path.
@@ -127,6 +142,8 @@ def write_comparison(runs: Sequence[RunSummary], path: str | Path) -> Path:
     Raises:
         ResourceError: The page cannot be written.
     """
+    if len(runs) == 1:
+        return write_text(path, report_of(runs[0]).read_text(encoding="utf-8"))
     names = _names(runs)
     classes = dict.fromkeys(name for run in runs for name in run.class_iou)
     charts = [
@@ -169,6 +186,10 @@ def _names(runs: Sequence[RunSummary]) -> list[str]:
     """Return what each run is called: its folder, with its parents where that is not enough."""
     short = [run.folder.name for run in runs]
     return short if len(set(short)) == len(runs) else [str(run.folder) for run in runs]
+
+
+def _known(fraction: float) -> float | None:
+    return None if math.isnan(fraction) else fraction
 
 
 def _percent(fraction: float) -> str:

@@ -14,6 +14,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 446, 28, 208
 _ACROSS, _UPWARDS = (_LEFT, _RIGHT), (_BOTTOM, _TOP)
 _MOST_POINTS = 240  # of a curve; more cannot be told apart
 _FEW_POINTS = 40  # up to here each has its dot
+_COLORS, _DASHES = 6, 4  # what the style sheet has of either; curve 6 is the first that is dashed
 
 
 def line_chart(
@@ -120,7 +121,7 @@ def _x_axis(ticks: list[float], highest: float, along: str) -> Iterator[Markup]:
 def _curve(number: int, x: np.ndarray, y: np.ndarray) -> Markup:
     known = np.isfinite(y)
     points = " ".join(f"{_round(a)},{_round(b)}" for a, b in zip(x[known], y[known], strict=True))
-    return tag("polyline", points=points, class_=f"curve c{number}")
+    return tag("polyline", points=points, class_=f"curve {_look(number)}")
 
 
 def _points(table: np.ndarray, x: np.ndarray, y: np.ndarray, names: list[str]) -> Iterator[Markup]:
@@ -139,13 +140,19 @@ def _points(table: np.ndarray, x: np.ndarray, y: np.ndarray, names: list[str]) -
 
 
 def _dot(number: int, x: float, y: float) -> Markup:
-    return tag("circle", cx=_round(x), cy=_round(y), r=3, class_=f"c{number}")
+    return tag("circle", cx=_round(x), cy=_round(y), r=3, class_=_look(number))
 
 
 def _legend(names: list[str]) -> Iterator[Markup]:
     if len(names) > 1:
-        keys = (tag("span", name, class_=f"key c{number}") for number, name in enumerate(names))
+        keys = (tag("span", name, class_=f"key {_look(k)}") for k, name in enumerate(names))
         yield tag("span", join(keys), class_="keys")
+
+
+def _look(number: int) -> str:
+    """Return the classes of a curve: its colour, and its dashes when the colours are used up."""
+    dash = number // _COLORS % _DASHES
+    return f"c{number % _COLORS}" + (f" d{dash}" if dash else "")
 
 
 def _round(pixels: float | np.ndarray) -> str:

@@ -5,6 +5,7 @@ from importlib import resources
 from string import Template
 
 from atrous.page.markup import join, tag
+from atrous.page.standalone import drawing_style
 
 # Whatever a class or a file may be called, the browser is told to run and to fetch nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -35,8 +36,9 @@ def document(title: str, parts: Iterable[object]) -> str:
         True
     """
     style = resources.files("atrous.page") / "style.css"
+    sheets = drawing_style() + style.read_text(encoding="utf-8")
     return _PAGE.substitute(
         title=tag("title", title),
-        style=style.read_text(encoding="utf-8"),
+        style=sheets,
         body=join(filter(None, parts), "\n"),
     )

@@ -61,7 +61,7 @@ def save_checkpoint(
         for name, content in (contents | {_SUMS: _sums(contents)}).items():
             write_atomically(inside / name, lambda file, c=content: file.write(c))
 
-    path = write_folder_atomically(folder / f"step-{step:08d}", fill)
+    path = write_folder_atomically(folder / _name(step), fill)
     write_text(folder / _LATEST, path.name + "\n")
     # Later ones stay from before a return to an older checkpoint; they do not count.
     until_now = [old for old in sorted(folder.glob("step-*")) if old.name <= path.name]
@@ -115,6 +115,10 @@ def restore_moments(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
 
 
+def _name(step: int) -> str:
+    return f"step-{step:08d}"
+
+
 def _packed(tensors: Mapping[str, Tensor]) -> bytes:
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     for key, tensor in tensors.items():
@@ -148,9 +152,12 @@ def _read(path: Path) -> Checkpoint:
     written = (path / _SUMS).read_bytes()
     files = [*path.glob("*.safetensors"), path / "state.json"]
     contents = {file.name: file.read_bytes() for file in files}
-    if differing := set(written.split(b"\n")) ^ set(_sums(contents).split(b"\n")):
-        names = sorted({line.decode(errors="replace")[66:] for line in differing})
+    if written != (sums := _sums(contents)):
+        differing = set(written.split(b"\n")) ^ set(sums.split(b"\n"))
+        names = sorted({line.decode(errors="replace")[66:] for line in differing}) or [_SUMS]
         raise ValueError(f"{', '.join(names)} does not fit the SHA-256 of when it was written")
     state = json.loads(contents.pop("state.json"))
+    if path.name != _name(state["step"]):
+        raise ValueError(f"it is that of step {state['step']}")
     parts = {name.removesuffix(".safetensors"): load(data) for name, data in contents.items()}
     return Checkpoint(state.pop("step"), state=state, **parts)

@@ -27,6 +27,7 @@ from atrous.weights.model_file import read_facts, read_model, save_model
 
 PREFIX = "hf:"
 FILE = "model.safetensors"
+BEST_OF_RUN = "best.safetensors"
 _SOURCE = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
 # The first that fits counts.
 _CURES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
@@ -89,7 +90,8 @@ def push_to_hub(
     """Put a model file and its card on the hub, in one commit; the repository is made if need be.
 
     Args:
-        model: A model, or the model file of one, which has the facts of its training for the card.
+        model: A model; or a model file or a run directory, which have the facts of a training for
+            the card.
         repository: `owner/name`.
         private: Whether only its owners can see the repository, if it is made now.
 
@@ -121,10 +123,21 @@ def push_to_hub(
     return source
 
 
+def file_of(path: str | Path) -> Path:
+    """Return the model file at a path, which may be a run directory: there it is the best weights.
+
+    Example:
+        >>> file_of("model.safetensors").name
+        'model.safetensors'
+    """
+    path = Path(path)
+    return path / BEST_OF_RUN if path.is_dir() else path
+
+
 @contextmanager
 def _as_file(model: SegmentationModel | str | Path) -> Iterator[Path]:
     if not isinstance(model, SegmentationModel):
-        yield Path(model)
+        yield file_of(model)
         return
     file = cache_folder() / f"push-{os.getpid()}-{uuid.uuid4().hex}.safetensors"
     try:

@@ -1,18 +1,31 @@
 """The card of a model: Markdown from the facts in its file, with a header that the hub reads."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import yaml
+
 from atrous.weights.model_file import ModelFacts
 
 _LICENSE_ID = re.compile(r"[a-z]+[a-z0-9]*(?:-[a-z0-9.]+)+|mit|unlicense", re.IGNORECASE)
+_DATASET_ID = re.compile(r"[\w.-]+(?:/[\w.-]+)?", re.ASCII)
+_METRICS = {  # by the facts of a training: the hub's type, and what it is called
+    "mean_iou": ("mean_iou", "mean IoU"),
+    "pixel_accuracy": ("accuracy", "pixel accuracy"),
+    "mean_class_accuracy": ("mean_accuracy", "mean class accuracy"),
+    "frequency_weighted_iou": ("frequency_weighted_iou", "frequency-weighted IoU"),
+}
 _MARKUP = re.compile(r"[\\|*_`\[\]]")
 
 
 def model_card(facts: ModelFacts, source: str, *, megabytes: float) -> str:
     """Return the card of a model file that is to be had as `source`.
+
+    Its header has what the hub reads: licence, tags, data set, and the scores as a `model-index`
+    (https://huggingface.co/docs/hub/model-cards).
 
     Args:
         facts: What the file says of itself.
@@ -20,12 +33,12 @@ def model_card(facts: ModelFacts, source: str, *, megabytes: float) -> str:
         megabytes: Size of the file.
     """
     model = facts.model
+    name = str(facts.training.get("name") or source.removesuffix(".safetensors").split("/")[-1])
     training = "\n".join(_listed(facts.training)) or "- The file does not say."
     return f"""---
-{_header(facts)}
----
+{_header(facts, name)}---
 
-# {_plain(facts.training.get("name") or source.rpartition("/")[2])}
+# {_plain(name)}
 
 Semantic segmentation: {model.architecture} on {model.backbone}, output stride \
 {model.output_stride}, {model.num_classes} classes; {megabytes:.1f} MB.
@@ -56,14 +69,37 @@ SHA-256 of the tensors: `{facts.sha256}`
 """
 
 
-def _header(facts: ModelFacts) -> str:
-    """Return the lines of YAML between the dashes; the hub knows licences by their SPDX names."""
-    name = facts.license.strip().lower()
-    is_known = _LICENSE_ID.fullmatch(name) is not None
-    lines = ["library_name: atrous", "pipeline_tag: image-segmentation"]
-    if name:
-        lines.append(f"license: {name if is_known else 'other'}")
-    return "\n".join([*lines, "tags: [semantic-segmentation, deeplab]"])
+def _header(facts: ModelFacts, name: str) -> str:
+    """Return the YAML between the dashes; the hub knows licences by their SPDX names."""
+    license, training = facts.license.strip().lower(), facts.training
+    lines: dict[str, Any] = {"library_name": "atrous", "pipeline_tag": "image-segmentation"}
+    if license:
+        lines["license"] = license if _LICENSE_ID.fullmatch(license) else "other"
+    lines["tags"] = ["semantic-segmentation", "deeplab", facts.model.architecture]
+    if _DATASET_ID.fullmatch(dataset := str(training.get("dataset", ""))):
+        lines["datasets"] = [dataset]
+    if metrics := list(_metrics(training)):
+        result = {
+            "task": {"type": "image-segmentation", "name": "Semantic segmentation"},
+            "dataset": _dataset(dataset, str(training.get("val_split", "val"))),
+            "metrics": metrics,
+        }
+        lines["model-index"] = [{"name": " ".join(name.split()), "results": [result]}]
+    return yaml.safe_dump(lines, sort_keys=False, allow_unicode=True)
+
+
+def _dataset(name: str, split: str) -> dict[str, str]:
+    """Return what the scores are of; its type is what the hub sorts by."""
+    words = " ".join(name.split()) or "unknown"
+    kind = re.sub(r"[^a-z0-9.]+", "-", words.lower()).strip("-") or "unknown"
+    return {"type": kind, "name": words, "split": split}
+
+
+def _metrics(training: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for fact, (kind, name) in _METRICS.items():
+        value = training.get(fact)
+        if isinstance(value, float) and math.isfinite(value):
+            yield {"type": kind, "value": round(value, 4), "name": name}
 
 
 def _listed(training: Mapping[str, Any]) -> Iterator[str]:

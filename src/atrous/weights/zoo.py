@@ -7,6 +7,7 @@ from pathlib import Path
 from atrous.errors import UsageError
 from atrous.models import SegmentationModel
 from atrous.weights import hub, published
+from atrous.weights.model_card import model_card
 from atrous.weights.model_file import ModelFacts, read_facts, read_model
 
 _EMBEDDED = Path(__file__).parent / "embedded"
@@ -89,7 +90,22 @@ def load_model(source: str | Path) -> SegmentationModel:
 
 
 def card(name: str) -> str:
-    """Return the model card of `name`: Markdown, with the figures that the model file states."""
+    """Return the model card of `name`: Markdown, with the figures that the model file states.
+
+    Args:
+        name: A name that `atrous models` lists, a model file, or a run directory, whose best
+            weights count.
+
+    Raises:
+        UsageError: No model has this name.
+        DataError: The file is missing, or is no model file.
+    """
+    if Path(name).is_dir() or name.endswith(".safetensors"):
+        file = hub.file_of(name)
+        facts = read_facts(file)
+        label = str(facts.training.get("name") or Path(name).resolve().name)
+        facts = facts.model_copy(update={"training": {"name": label, **facts.training}})
+        return model_card(facts, file.as_posix(), megabytes=file.stat().st_size / 1e6)
     if name in published.NAMES:
         return published.card(published.published(name))
     entry = find(name)

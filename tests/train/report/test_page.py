@@ -9,6 +9,7 @@ from atrous.train.report import write_report
 SECTIONS = [
     "Curves",
     "Classes",
+    "Classes over time",
     "Confusion",
     "Images",
     "Commands",

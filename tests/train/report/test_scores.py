@@ -59,6 +59,23 @@ def test_without_numbers_there_are_no_curves(stopped_run):
     assert scores.classes(run, None) == ""
 
 
+def test_the_classes_over_time_are_a_few_in_a_chart(stopped_run):
+    columns = [f"val_iou/class {k}" for k in range(8)]
+    rows = [[step, 0.5, *(k / 10 + step / 1000 for k in range(8))] for step in (10, 20)]
+    lines = [["step", "val_mean_iou", *columns], *rows]
+    text = "\n".join(",".join(map(str, line)) for line in lines)
+    (stopped_run / "metrics.csv").write_text(text)
+    html = scores.classes_over_time(read_run(stopped_run))
+    assert re.findall(r'aria-label="([^"]*)"', html) == ["1 to 6 of 8", "7 to 8 of 8"]
+    assert "step 10: class 7 71, class 6 61" in html
+    assert "step 20: class 1 12, class 0 2" in html
+
+
+def test_one_validation_is_no_course_of_time(stopped_run):
+    (stopped_run / "metrics.csv").write_text("step,val_mean_iou,val_iou/road\n10,0.5,0.5\n")
+    assert scores.classes_over_time(read_run(stopped_run)) == ""
+
+
 def test_every_class_has_a_bar_of_its_iou(finished_run, evaluation):
     html = scores.classes(read_run(finished_run), evaluation)
     rows = html.partition("<tbody>")[2].split("\n")

@@ -1,5 +1,6 @@
 """One HTML file about a run: complete in itself, without a script, readable in light and dark."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from atrous.train.report.ranking import ImageRanking
 from atrous.train.report.run_record import read_run
 
 REPORT = "report.html"
+_STEP = re.compile(r'<header data-step="(\d+)">')
 
 
 def write_report(
@@ -45,6 +47,7 @@ def write_report(
         scores.result(run, evaluation),
         scores.curves(run),
         scores.classes(run, evaluation),
+        scores.classes_over_time(run),
         confusion.confusion(evaluation),
         gallery.images(ranking, run.palette) or gallery.previews(run.folder),
         details.commands(run),
@@ -54,3 +57,19 @@ def write_report(
     ]
     page = document(f"{run.recipe.name}: {run.folder.name}", sections)
     return write_text(run.folder / REPORT, page)
+
+
+def is_current(folder: str | Path) -> bool:
+    """Return whether a run has a report, and has taken no step since that was written.
+
+    A run that was killed has the report of the stop before, if any.
+
+    Raises:
+        DataError: A file of the run is damaged.
+        RecipeError: There is no recipe, or it cannot be read.
+    """
+    path = Path(folder) / REPORT
+    if not path.is_file():
+        return False
+    told = _STEP.search(path.read_text(encoding="utf-8"))
+    return told is None or int(told[1]) >= read_run(Path(folder)).steps

@@ -10,6 +10,8 @@ from atrous.page.markup import Markup, join, tag
 from atrous.train.report.run_record import Row, RunRecord
 
 _NAN = math.nan
+_IOU = "val_iou/"  # what the columns of single classes begin with
+_CURVES = 6  # classes in a chart; more colours cannot be told apart
 
 
 def result(run: RunRecord, evaluation: Evaluation | None) -> Markup:
@@ -31,6 +33,7 @@ def result(run: RunRecord, evaluation: Evaluation | None) -> Markup:
         tag("h1", run.recipe.name),
         tag("p", f"{model.architecture} on {model.backbone}, trained on {data.source}"),
         tag("div", *(_tile(*tile) for tile in tiles), class_="tiles"),
+        data_step=run.steps,
     )
 
 
@@ -55,6 +58,24 @@ def curves(run: RunRecord) -> Markup:
     )
 
 
+def classes_over_time(run: RunRecord) -> Markup:
+    """Return the IoU of each class over the steps, a few in a chart, the best of the end first."""
+    rows = run.validations
+    names = dict.fromkeys(key for row in rows for key in row if key.startswith(_IOU))
+    lines = {name.removeprefix(_IOU): _column(rows, name, 100) for name in names}
+    ranked = sorted(lines, key=lambda name: -_last(lines[name]))
+    charts = (
+        line_chart(
+            f"{first + 1} to {first + len(group)} of {len(ranked)}",
+            _column(rows, "step"),
+            {name: lines[name] for name in group},
+            axis="IoU, percent",
+        )
+        for first, group in ((k, ranked[k : k + _CURVES]) for k in range(0, len(ranked), _CURVES))
+    )
+    return section("Classes over time", grid(*charts)) if len(rows) > 1 else Markup()
+
+
 def classes(run: RunRecord, evaluation: Evaluation | None) -> Markup:
     """Return the scores of each class, as bars and as numbers."""
     head = ("class", "", "IoU %", "accuracy %", "pixels %")
@@ -74,6 +95,11 @@ def classes(run: RunRecord, evaluation: Evaluation | None) -> Markup:
 
 def _tile(name: str, value: str, note: object) -> Markup:
     return tag("div", tag("span", name), tag("strong", value), tag("small", note), class_="tile")
+
+
+def _last(values: Sequence[float]) -> float:
+    """Return the last value that is one, or -1."""
+    return next((value for value in reversed(values) if math.isfinite(value)), -1.0)
 
 
 def _column(rows: Sequence[Row], name: str, factor: float = 1.0) -> list[float]:
@@ -100,8 +126,7 @@ def _class_scores(
         ious, accuracies = evaluation.scores.class_iou, evaluation.class_accuracy
         return zip(evaluation.classes, ious, accuracies, evaluation.class_shares, strict=True)
     columns = (run.best or {}).items()
-    prefix = "val_iou/"
-    ious = {name.removeprefix(prefix): iou for name, iou in columns if name.startswith(prefix)}
+    ious = {name.removeprefix(_IOU): iou for name, iou in columns if name.startswith(_IOU)}
     return ((name, iou, _NAN, _NAN) for name, iou in ious.items())
 
 
