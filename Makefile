@@ -9,6 +9,10 @@ READY := .venv/.ready
 DEMO := demo-out
 # Set PYTEST_ARGS to pass words on to pytest: make test PYTEST_ARGS="tests/nn -x"
 PYTEST_ARGS ?=
+# Tests that have processes of their own: those that start and kill others, and those of engines
+# whose native code could take others with it.
+TRAINING := tests/train tests/faults
+ENGINES := tests/bench tests/cli tests/evaluate tests/export tests/fast tests/predict
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo fix check test docs bench soak lock clean
@@ -45,8 +49,9 @@ check: $(READY) ## formatting, lint, import layers, types
 
 test: $(READY) ## the whole test suite
 ifeq ($(strip $(PYTEST_ARGS)),)
-	$(BIN)/python -m pytest tests/train tests/faults
-	$(BIN)/python -m pytest --ignore=tests/train --ignore=tests/faults
+	$(BIN)/python -m pytest $(TRAINING)
+	$(BIN)/python -m pytest $(ENGINES)
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(TRAINING) $(ENGINES))
 else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 endif

@@ -37,11 +37,15 @@ def test_the_peers_are_first():
     choice = Choice(engines=("all",), precisions=("fp32", "bf16"), against=("torchvision", "smp"))
     names = [way.name for way in choice.ways()]
     assert names == [
-        "torchvision eager fp32",
-        "torchvision torch.compile fp32",
-        "torchvision ONNX Runtime fp32",
-        "torchvision OpenVINO bf16",
-        "smp eager fp32",
+        *(
+            f"{library} {way}"
+            for library in ("torchvision", "smp")
+            for way in (
+                *("eager fp32", "channels-last fp32", "channels-last bf16"),
+                *("torch.compile fp32", "torch.compile bf16"),
+                *("ONNX Runtime fp32", "OpenVINO fp32", "OpenVINO bf16"),
+            )
+        ),
         "atrous torch fp32",
         "atrous optimized fp32",
         "atrous optimized bf16",

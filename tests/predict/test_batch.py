@@ -1,4 +1,5 @@
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from atrous.data.images import find_images, read_image, read_mask
 from atrous.errors import DataError, ResourceError
 from atrous.predict.batch import Done, Failed, run_jobs
-from atrous.predict.outputs import plan_jobs
+from atrous.predict.outputs import Job, plan_jobs
 
 
 @pytest.fixture
@@ -68,6 +69,26 @@ def test_a_place_that_cannot_be_written_stops_the_run(segmenter, folder, tmp_pat
     jobs = plan_jobs(find_images([folder / "a.png"]), tmp_path / "file", ["mask"])
     with pytest.raises(ResourceError, match=r"a\.mask\.png: cannot be written"):
         list(run_jobs(segmenter, jobs, tmp_path / "file"))
+
+
+def test_one_is_written_while_the_next_is_computed(segmenter, jobs, tmp_path):
+    computing = threading.Event()
+
+    class Slow:
+        def __call__(self, photo):
+            if photo == jobs[1].photo.path:
+                computing.set()
+            return segmenter(photo)
+
+    class Patient(Job):
+        def write(self, result):
+            assert computing.wait(30)
+            super().write(result)
+
+    first = Patient(jobs[0].photo, jobs[0].outputs)
+    outcomes = list(run_jobs(Slow(), [first, jobs[1]], tmp_path / "out"))
+    assert [outcome.job for outcome in outcomes] == [first, jobs[1]]
+    assert (tmp_path / "out/a.mask.png").is_file()
 
 
 def test_the_photographs_are_left_as_they_were(segmenter, jobs, folder, tmp_path):

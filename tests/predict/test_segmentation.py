@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from atrous.data.images import read_mask
 from atrous.errors import ResourceError, UsageError
 from atrous.predict import Segmentation
 
@@ -32,6 +33,17 @@ def test_a_saved_mask_comes_back_bit_for_bit(tmp_path):
     assert path == tmp_path / "new" / "mask.PNG"
     assert np.array_equal(np.array(Image.open(path)), labels)
     assert [file.name for file in path.parent.iterdir()] == ["mask.PNG"]
+
+
+def test_the_mask_of_256_classes_or_more_is_grey_of_16_bits(tmp_path):
+    labels = np.array([[0, 255], [256, 299]], dtype=np.uint16)
+    image, classes = np.zeros((2, 2, 3), np.uint8), tuple(map(str, range(300)))
+    found = Segmentation(image, labels, classes, ((0, 0, 0),) * 299 + ((9, 8, 7),))
+    saved = read_mask(found.save(tmp_path / "mask.png"))
+    assert saved.dtype == np.uint16
+    assert np.array_equal(saved, labels)
+    assert found.shares()["299"] == 0.25
+    assert np.array(found.overlay(1))[1, 1].tolist() == [255, 255, 255]  # between classes
 
 
 def test_formats_that_alter_class_numbers_are_refused(tmp_path):

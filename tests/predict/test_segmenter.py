@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from atrous.data.images import read_mask
 from atrous.errors import DataError, UsageError
 from atrous.models import Conventions, create_model
 from atrous.predict import Segmenter
@@ -69,6 +70,15 @@ def test_the_labels_are_those_of_the_network(photo):
     network = create_model("deeplabv3plus", backbone="test_resnet", num_classes=5)
     by_torch = Segmenter(network, device="cpu", engine="torch")(photo)
     assert np.array_equal(Segmenter(network, device="cpu")(photo).labels, by_torch.labels)
+
+
+@pytest.mark.parametrize(("classes", "dtype"), [(255, np.uint8), (256, np.uint16)])
+def test_a_mask_has_room_for_every_class(photo, classes, dtype, tmp_path):
+    network = create_model("deeplabv3", backbone="test_efficientnet", num_classes=classes)
+    found = Segmenter(network, device="cpu")(photo)
+    assert found.labels.dtype == dtype
+    assert np.array_equal(read_mask(found.save(tmp_path / "mask.png")), found.labels)
+    assert found.overlay().size == (6, 4)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,6 @@ def test_a_note_is_a_line_of_its_own():
 def test_the_end_says_how_long_it_waited_for_data(waiting, cure):
     text = io.StringIO()
     ConsoleProgress(Console(file=text, width=200, highlight=False)).trained(90, waiting)
-    share = f"{100 * waiting:.1f} %"
-    assert f"trained for 1.5 min, of which {share} was spent waiting for data" in text.getvalue()
+    share = f"{100 * waiting:.1f} % of the steps' time"
+    assert f"trained for 1.5 min; {share} was spent waiting for data" in text.getvalue()
     assert ("data.workers" in text.getvalue()) == cure

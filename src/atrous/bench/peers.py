@@ -1,7 +1,8 @@
 """The ways of a peer: a library's own network with the same weights, as its owner would run it.
 
-Normalisation, upsampling and argmax are part of it: eager; compiled by torch; and exported plainly
-to ONNX Runtime in float32 and to OpenVINO in bfloat16, with the argmax in the graph.
+Normalisation, upsampling and argmax are part of it: eager, and eager with the channels last;
+compiled by torch with the weights as constants; and exported plainly to ONNX Runtime and OpenVINO,
+with the argmax in the graph. Each is at its best for pictures of one size.
 
 Axes: B pictures, H rows, W columns; K classes.
 """
@@ -10,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,13 +41,21 @@ class Peer(nn.Module):
 
     def __init__(self, network: nn.Module, *, mean: Iterable[float], std: Iterable[float]) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.dtype, self.layout = network, torch.float32, torch.contiguous_format
         self.register_buffer("mean", 255 * torch.tensor(tuple(mean)).view(-1, 1, 1))
         self.register_buffer("std", 255 * torch.tensor(tuple(std)).view(-1, 1, 1))
 
+    def with_channels_last(self, dtype: torch.dtype) -> "Peer":
+        """Let the network, in place, compute in a type with the channels last in memory."""
+        self.dtype, self.layout = dtype, torch.channels_last
+        self.network.to(dtype=dtype, memory_format=torch.channels_last)
+        return self
+
     def logits(self, pictures: Tensor) -> Tensor:
         """Return logits (B, K, H, W) for pictures (B, H, W, 3) uint8."""
-        logits = self.network((pictures.permute(0, 3, 1, 2).float() - self.mean) / self.std)
+        images = (pictures.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        # As stored, pictures would bring their channels last, whatever the owner does.
+        logits = self.network(images.to(self.dtype).contiguous(memory_format=self.layout))
         return logits["out"] if isinstance(logits, dict) else logits
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -72,19 +82,18 @@ def peer_of(model: SegmentationModel, library: str) -> Peer:
 
 
 def peer_ways(library: str, engines: Iterable[str], precisions: Iterable[str]) -> list[Way]:
-    """Return the eager peer, which all is compared with, and what the engines make of torchvision.
+    """Return the eager peer, which all is compared with, and what the engines make of it.
 
     Example:
-        >>> [way.name for way in peer_ways("torchvision", ["torch", "openvino"], ["fp32", "bf16"])]
+        >>> [way.name for way in peer_ways("torchvision", ["torch", "openvino"], ["bf16"])]
         ['torchvision eager fp32', 'torchvision OpenVINO bf16']
     """
-    eager = [Way(f"{library} eager fp32", "fp32", partial(_opened, library, _eager))]
-    if library != "torchvision":
-        return eager
+    eager = Way(f"{library} eager fp32", "fp32", partial(_opened, library, _eager))
     precisions, engines = tuple(precisions), tuple(engines)
-    return eager + [
+    return [eager] + [
         Way(f"{library} {title} {precision}", precision, partial(_opened, library, make))
-        for engine, (title, precision, make) in _EXPORTED.items()
+        for engine, (title, makes) in _MADE.items()
+        for precision, make in makes.items()
         if engine in engines and precision in precisions
     ]
 
@@ -104,8 +113,15 @@ def _eager(peer: Peer, _pictures: Tensor) -> Opened:
     )
 
 
-def _compiled(peer: Peer, _pictures: Tensor) -> Opened:
-    program = torch.compile(peer, options={"freezing": True})
+def _channels_last(peer: Peer, pictures: Tensor, *, dtype: torch.dtype) -> Opened:
+    return _eager(peer.with_channels_last(dtype), pictures)
+
+
+def _compiled(peer: Peer, pictures: Tensor, *, dtype: torch.dtype) -> Opened:
+    program = torch.compile(peer.with_channels_last(dtype), dynamic=False)
+    # Given to torch.compile as an option, it comes too late for the weights to become constants.
+    with torch.no_grad(), torch._inductor.config.patch(freezing=True):
+        program(pictures)
     return Opened(lambda pictures: program(torch.from_numpy(pictures)), None)
 
 
@@ -124,14 +140,14 @@ def _onnxruntime(peer: Peer, pictures: Tensor) -> Opened:
     return Opened(labels, None)
 
 
-def _openvino(peer: Peer, pictures: Tensor) -> Opened:
+def _openvino(peer: Peer, pictures: Tensor, *, hint: str) -> Opened:
     _require("openvino", extra="openvino")
     import openvino
 
     graph = openvino.convert_model(peer, example_input=pictures)
     graph.reshape(list(pictures.shape))
-    settings = {
-        "INFERENCE_PRECISION_HINT": "bf16",
+    settings: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": hint,
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
     }
@@ -144,8 +160,20 @@ def _require(package: str, *, extra: str) -> None:
         raise MissingExtraError(package, extra)
 
 
-_EXPORTED = {
-    "compiled": ("torch.compile", "fp32", _compiled),
-    "onnxruntime": ("ONNX Runtime", "fp32", _onnxruntime),
-    "openvino": ("OpenVINO", "bf16", _openvino),
+_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+# By our engine: what the peer's way of that kind is called, and what makes it in a precision.
+_MADE: dict[str, tuple[str, dict[str, Callable[..., Opened]]]] = {
+    "optimized": (
+        "channels-last",
+        {name: partial(_channels_last, dtype=dtype) for name, dtype in _TYPES.items()},
+    ),
+    "compiled": (
+        "torch.compile",
+        {name: partial(_compiled, dtype=dtype) for name, dtype in _TYPES.items()},
+    ),
+    "onnxruntime": ("ONNX Runtime", {"fp32": _onnxruntime}),
+    "openvino": (
+        "OpenVINO",
+        {"fp32": partial(_openvino, hint="f32"), "bf16": partial(_openvino, hint="bf16")},
+    ),
 }

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from atrous.errors import DataError
 from atrous.files import write_text
 from atrous.predict.outputs import Job
+from atrous.predict.segmentation import Segmentation
 from atrous.predict.segmenter import Segmenter
 
 FAILURES = "failures.jsonl"
@@ -41,8 +43,9 @@ def run_jobs(
 ) -> Iterator[Done | Failed]:
     """Segment photographs one by one, and tell what became of each as soon as it is known.
 
-    Those that failed are listed in `OUT/failures.jsonl`, also when the run is broken off; the
-    file of an earlier run goes when none fails.
+    While the outputs of one are written, the next is computed. Those that failed are listed in
+    `OUT/failures.jsonl`, also when the run is broken off; the file of an earlier run goes when none
+    fails.
 
     Args:
         segmenter: The model to use.
@@ -55,26 +58,38 @@ def run_jobs(
         ResourceError: The disk is full or cannot be written.
     """
     failures: list[Failed] = []
+    written: Future[Done] | None = None
     try:
-        for job in jobs:
-            outcome = _run(segmenter, job)
-            if isinstance(outcome, Failed):
-                failures.append(outcome)
-                if strict:
-                    raise outcome.error
-            yield outcome
+        with ThreadPoolExecutor(1) as writer:
+            for job in jobs:
+                found = _segment(segmenter, job)
+                if written is not None:
+                    yield written.result()
+                    written = None
+                if isinstance(found, Failed):
+                    failures.append(found)
+                    if strict:
+                        raise found.error
+                    yield found
+                else:
+                    written = writer.submit(_write, job, found)
+            if written is not None:
+                yield written.result()
     finally:
         _record(failures, out / FAILURES)
 
 
-def _run(segmenter: Segmenter, job: Job) -> Done | Failed:
+def _segment(segmenter: Segmenter, job: Job) -> Segmentation | Failed:
     try:
-        result = segmenter(job.photo.path)
+        return segmenter(job.photo.path)
     except DataError as error:
         return Failed(job, error)
-    job.write(result)
-    height, width = result.labels.shape
-    return Done(job, (height, width), result.shares())
+
+
+def _write(job: Job, found: Segmentation) -> Done:
+    job.write(found)
+    height, width = found.labels.shape
+    return Done(job, (height, width), found.shares())
 
 
 def _record(failures: Sequence[Failed], file: Path) -> None:

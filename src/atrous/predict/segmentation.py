@@ -17,7 +17,8 @@ class Segmentation:
 
     Attributes:
         image: The photograph, (H, W, 3) uint8 RGB, upright.
-        labels: Its class numbers, (H, W) uint8: positions in `classes`.
+        labels: Its class numbers, (H, W) uint8, or uint16 from 256 classes on: positions in
+            `classes`.
         classes: Names of the classes.
         palette: One RGB colour for each class, 0 to 255.
 
@@ -38,7 +39,13 @@ class Segmentation:
         return dict(zip(self.classes, (counts / self.labels.size).tolist(), strict=True))
 
     def mask(self) -> Image.Image:
-        """Return the class numbers as a palette image of the photograph's size."""
+        """Return the class numbers as an image of the photograph's size.
+
+        It has the classes' colours as its palette. From 256 classes on, for which no palette has
+        room, it is grey of 16 bits.
+        """
+        if self.labels.dtype != np.uint8:
+            return Image.fromarray(self.labels.astype(np.uint16))
         mask = Image.fromarray(self.labels)
         mask.putpalette([channel for color in self.palette for channel in color])
         return mask
@@ -61,7 +68,7 @@ class Segmentation:
         return picture
 
     def save(self, path: str | Path) -> Path:
-        """Write the mask as a palette PNG: complete or not at all.
+        """Write the mask as PNG: complete or not at all.
 
         Returns:
             The path.

@@ -84,8 +84,10 @@ class Segmenter:
 
     def _segment(self, photo: object) -> Segmentation:
         image = _pixels(photo)
-        labels = label_image(self.engine, image, align_corners=self._align_corners)
-        return Segmentation(image, labels.cpu().numpy(), self.classes, self.palette)
+        labels = label_image(self.engine, image, align_corners=self._align_corners).cpu().numpy()
+        if labels.dtype != np.uint8:  # torch's own wide type is no type of image files
+            labels = labels.astype(np.uint16)
+        return Segmentation(image, labels, self.classes, self.palette)
 
 
 def _pixels(photo: object) -> np.ndarray:

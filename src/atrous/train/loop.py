@@ -7,8 +7,8 @@ processes take each step together: they hold the same weights, and only the firs
 
 import math
 import time
-from collections.abc import Generator, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,10 @@ Batch = tuple[Tensor, Tensor]
 
 _REPORT_EVERY = 10  # steps; reading the loss makes a GPU wait
 # What a checkpoint holds of a training beside weights and moments.
-_STANDING = ("validated_step", "best_score", "best_step", "seconds", "seconds_waiting")
+_STANDING = (
+    *("validated_step", "best_score", "best_step"),
+    *("seconds", "seconds_in_steps", "seconds_waiting"),
+)
 
 
 class Training:
@@ -56,8 +59,8 @@ class Training:
         step: Steps taken so far.
         timetable: Steps of the whole training, and what is due at which.
         best_score: Highest validation mIoU so far, and `best_step` where it was reached.
-        seconds: Time spent so far, by killed and resumed processes too up to their checkpoints, and
-            `seconds_waiting` for data of it.
+        seconds: Time spent so far, by killed and resumed processes too up to their checkpoints;
+            `seconds_in_steps` without validations and checkpoints, and `seconds_waiting` for data.
         stopped_by: The signal that stopped it, whichever process it came to; None without.
     """
 
@@ -82,7 +85,7 @@ class Training:
         self.average = None if decay is None else AveragedWeights(self.model, decay)
         self.step, self.validated_step = 0, 0
         self.best_score, self.best_step = -1.0, 0
-        self.seconds = self.seconds_waiting = 0.0
+        self.seconds = self.seconds_in_steps = self.seconds_waiting = 0.0
         self.stopped_by: int | None = None
         self.finite_steps = FiniteSteps(self.model)
         self._losses: list[Tensor] = []
@@ -95,8 +98,8 @@ class Training:
 
     @property
     def waiting(self) -> float:
-        """The share of the time that was spent waiting for data."""
-        return self.seconds_waiting / self.seconds if self.seconds else 0.0
+        """The share of the steps' time that was spent waiting for data."""
+        return self.seconds_waiting / self.seconds_in_steps if self.seconds_in_steps else 0.0
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to where `checkpoint` was saved."""
@@ -117,22 +120,33 @@ class Training:
         log = MetricsLog(self.folder, last_step=self.step) if self.world.is_first else SilentLog()
         with closing(log) as self.log, closing(self._batches()) as batches:
             self._batches_in_time = Timed(batches)
+            self.set_up()
             self._run(interruption)
 
-    def _run(self, interruption: Interruption) -> None:
+    def set_up(self) -> None:
+        """Make network and optimiser ready for steps."""
         self.fabric, self.network, self.fabric_optimizer = set_up_fabric(
             self.model, self.optimizer, precision=self.recipe.train.precision, device=self.device
         )
         self.gradients = SharedGradients(self.model.parameters(), self.world)
+
+    def _run(self, interruption: Interruption) -> None:
         self._clock = self._saved_at = time.monotonic()
+        self._timed_from = self.step
         timetable, each = self.timetable, range(self.recipe.train.accumulate_steps)
         with self.progress.training(self.step, timetable.total_steps, timetable.steps_per_epoch):
-            self._validate_if_due(interruption)  # a run can be killed while it validates
+            with self._beside_the_steps():
+                self._validate_if_due(interruption)  # a run can be killed while it validates
             while self.stopped_by is None and not self._is_over():
-                self._take_step([next(self._batches_in_time) for _ in each])
+                self.take_step([next(self._batches_in_time) for _ in each])
+                self.progress.step(self.step)
+                if self.step % _REPORT_EVERY == 0 or self.step == timetable.total_steps:
+                    self._report()
                 if self._checkpoint_is_due(interruption):
-                    self._save()
-                self._validate_if_due(interruption)
+                    with self._beside_the_steps():
+                        self._save()
+                with self._beside_the_steps():
+                    self._validate_if_due(interruption)
 
     def _is_over(self) -> bool:
         if self.step == self.timetable.total_steps:
@@ -163,10 +177,15 @@ class Training:
             world=self.world,
         )
 
-    def _take_step(self, batches: Sequence[Batch]) -> None:
+    def take_step(self, batches: Sequence[Batch]) -> None:
+        """Learn from the batches of a step: forward, loss, backward, optimiser.
+
+        Raises:
+            DivergedError: It is one too many in a row that is not finite.
+        """
         if self.step == self.timetable.second_stage_from:
             self._begin_second_stage()
-        lr = set_lr(self.optimizer, self.timetable.lr_factor(self.step))
+        set_lr(self.optimizer, self.timetable.lr_factor(self.step))
         torch.manual_seed(seed_for_step(self.recipe.train.seed, self.step) + self.world.rank)
         train_all_but(self.frozen, self.model)
         shares = self.objective.shares([labels for _, labels in batches], self.world)
@@ -184,9 +203,6 @@ class Training:
             raise explain_divergence(loss, self.step + 1, self._images_of_step())
         self.fabric_optimizer.zero_grad()
         self.step += 1
-        self.progress.step(self.step)
-        if self.step % _REPORT_EVERY == 0 or self.step == self.timetable.total_steps:
-            self._report(lr)
 
     def _follow_gradients(self) -> None:
         if self.recipe.optim.clip_norm is not None:
@@ -213,25 +229,37 @@ class Training:
         self.fabric.backward(loss)
         return loss.detach()
 
-    def _report(self, lr: float) -> None:
+    def _report(self) -> None:
         """Put the mean loss since the last report on screen and into the log."""
         if not self._losses:
             return  # none of the steps was followed
         loss = torch.stack(self._losses).mean().item()
         now = time.monotonic()
         seconds, self._clock = now - self._clock, now
+        steps, self._timed_from = self.step - self._timed_from, self.step
         self.seconds += seconds
+        self.seconds_in_steps += seconds
         settings = self.recipe.train
-        speed = len(self._losses) * settings.batch_size * settings.accumulate_steps / seconds
+        speed = steps * settings.batch_size * settings.accumulate_steps / seconds
         epoch = round(self.step / self.timetable.steps_per_epoch, 3)
         [waiting] = self.world.largest(self._batches_in_time.seconds())
         self.seconds_waiting += waiting
         share = round(waiting / seconds, 3)
         self._losses.clear()
+        lr = self.optimizer.param_groups[0]["lr"]  # the backbone's
         self.log.add(self.step, {"epoch": epoch, "loss": loss, "lr": lr})
         speeds = {"images_per_second": round(speed, 2), "waiting_for_data": share}
         self.log.add_speed(self.step, speeds)
         self.progress.report(loss, lr, speed)
+
+    @contextmanager
+    def _beside_the_steps(self) -> Iterator[None]:
+        """Keep the time of what is inside out of that of the steps."""
+        begin = time.monotonic()
+        yield
+        seconds = time.monotonic() - begin
+        self.seconds += seconds
+        self._clock += seconds
 
     def _checkpoint_is_due(self, interruption: Interruption) -> bool:
         minutes = (time.monotonic() - self._saved_at) / 60

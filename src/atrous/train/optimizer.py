@@ -13,7 +13,8 @@ def build_optimizer(model: SegmentationModel, recipe: OptimSection) -> Optimizer
     """Return the optimiser of a recipe for all parameters of `model`.
 
     Each group carries its highest learning rate as `highest_lr`. Biases and the parameters of
-    norms are not decayed.
+    norms are not decayed. On CPUs and CUDA a step goes through each weight once, by torch's fused
+    kernels, where the others go through it six times.
     """
     groups = [
         {
@@ -24,9 +25,10 @@ def build_optimizer(model: SegmentationModel, recipe: OptimSection) -> Optimizer
         }
         for (_, decays, lr), parameters in _groups(model, recipe).items()
     ]
+    fused = all(p.device.type in {"cpu", "cuda"} for p in model.parameters())
     if recipe.name == "sgd":
-        return SGD(groups, lr=recipe.lr, momentum=recipe.momentum)
-    return AdamW(groups, lr=recipe.lr)
+        return SGD(groups, lr=recipe.lr, momentum=recipe.momentum, fused=fused)
+    return AdamW(groups, lr=recipe.lr, fused=fused)
 
 
 def set_lr(optimizer: Optimizer, factor: float) -> float:

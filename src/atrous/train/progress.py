@@ -49,7 +49,7 @@ class Progress(Protocol):
         ...
 
     def trained(self, seconds: float, waiting: float) -> None:
-        """The last step is taken: the time of all, and the share spent waiting for data."""
+        """The last step is taken: all the time, and the share of the steps' spent waiting."""
         ...
 
     def note(self, text: str) -> None:
@@ -160,8 +160,8 @@ class ConsoleProgress:
         """Print the line, and what helps where much time was spent waiting."""
         cure = "; data.workers=N reads with more processes" if waiting > _LONG_WAIT else ""
         self._console.print(
-            f"trained for {seconds / 60:.1f} min, of which {100 * waiting:.1f} % was spent waiting "
-            f"for data{cure}",
+            f"trained for {seconds / 60:.1f} min; {100 * waiting:.1f} % of the steps' time "
+            f"was spent waiting for data{cure}",
             soft_wrap=True,
         )
 

@@ -21,7 +21,7 @@ _FACTS = {
     "batch_size": "batch size",
     "seed": "seed",
     "processes": "processes",
-    "waiting_for_data": "share of the time spent waiting for data",
+    "waiting_for_data": "share of the steps' time spent waiting for data",
 }
 _FILES = {
     BEST: "the weights with the highest validation mIoU, for predict and evaluate",

@@ -1,0 +1,98 @@
+"""Pictures a second with the embedded model: a file of 480 x 360 in, its label map out.
+
+Each picture is read and decoded, goes through the network, and becomes a full-size label map;
+`written` also stores the mask, by `atrous.predict.batch`, which `atrous predict` calls. JPEG and
+PNG are timed apart; ratios are to the first way.
+
+`python -m benchmarks.pictures_per_second [FOLDER] [--rounds N]`: the pictures of FOLDER (such as
+those of CamVid, whatever their size) are brought to 480 x 360; else the examples of the project.
+"""
+
+import argparse
+import os
+import tempfile
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `atrous bench` does
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from atrous.data.images import find_images, read_image
+from atrous.errors import AtrousError
+from atrous.kernels.label_map import label_map
+from atrous.predict import Segmenter
+from atrous.predict.batch import run_jobs
+from atrous.predict.outputs import plan_jobs
+from benchmarks.interleaved import compare, publish
+
+_EXAMPLES = Path(__file__).parents[1] / "examples" / "photos"
+_SIZE = (480, 360)  # columns and rows
+_PICTURES, _WARM = 30, 3  # of a round, and before it
+_ENGINES = ("optimized", "openvino")
+
+
+def _prepare(source: Path, folder: Path, suffix: str) -> list[Path]:
+    """Write the pictures of a round into a folder, and return their names."""
+    found = find_images([source])
+    photos = [Image.fromarray(read_image(photo.path)).resize(_SIZE) for photo in found[:_PICTURES]]
+    files = [folder / f"{number:03}.{suffix}" for number in range(_PICTURES)]
+    for number, file in enumerate(files):
+        photos[number % len(photos)].save(file, quality=95)
+    return files
+
+
+def _segment(segmenter: Segmenter, files: list[Path]) -> None:
+    for file in files:
+        segmenter(file)
+
+
+def _predict(segmenter: Segmenter, files: list[Path], out: Path) -> None:
+    for _ in run_jobs(segmenter, plan_jobs(find_images(files), out, ["mask"]), out):
+        pass
+
+
+def _ways(source: Path, scratch: Path) -> dict[str, Callable[[], object]]:
+    ways: dict[str, Callable[[], object]] = {}
+    for suffix in ("jpg", "png"):
+        (scratch / suffix).mkdir()
+        files = _prepare(source, scratch / suffix, suffix)
+        for engine in _ENGINES:
+            for precision in ("fp32", "bf16"):
+                name = f"{engine} {precision}, {suffix}"
+                try:
+                    segmenter = Segmenter("camvid-lite0", engine=engine, precision=precision)
+                except AtrousError as error:
+                    print(f"{name}: left out, {error}")
+                    continue
+                _segment(segmenter, files[:_WARM])
+                ways[name] = partial(_segment, segmenter, files)
+                if precision == "bf16":
+                    out = scratch / f"out-{suffix}"
+                    ways[f"{name}, written"] = partial(_predict, segmenter, files, out)
+    return ways
+
+
+def main() -> None:
+    """Time the ways in turn, and publish the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", nargs="?", type=Path, default=_EXAMPLES)
+    parser.add_argument("--rounds", type=int, default=5)
+    words = parser.parse_args()
+    torch.set_num_threads(2)
+    label_map(torch.zeros(1, 11, 90, 120), size=(3100, 3100))  # so large that the kernel is loaded
+    with tempfile.TemporaryDirectory() as scratch:
+        table: dict[str, Any] = compare(_ways(words.folder, Path(scratch)), rounds=words.rounds)
+    for name, row in table.items():
+        row["pictures_a_second"] = round(_PICTURES / row["seconds"], 1)
+        print(f"{name}: {row['pictures_a_second']} a second")
+    title = f"camvid-lite0, files of 480 x 360 to label maps; seconds for {_PICTURES}"
+    publish("pictures_per_second", title, table)
+
+
+if __name__ == "__main__":
+    main()
