@@ -31,23 +31,25 @@ def camvid():
 
 
 @pytest.fixture
-def browse(tmp_path) -> Callable[[Path], tuple[str, list[str]]]:
+def browse(tmp_path) -> Callable[..., tuple[str, list[str]]]:
     """Return what opens a page from disk: its document in the end, and the lines of its console.
 
-    What the page asks of the network fails, and is a line of the console. Without a browser the
-    test is skipped, for which `.ci/run` installs one where it may.
+    What the page asks of the network fails, and is a line of the console. A query makes the page
+    wait until nothing more happens on it. Without a browser the test is skipped, for which
+    `.ci/run` installs one where it may.
     """
     browser = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if browser is None:
         pytest.skip(f"no browser: none of {', '.join(CHROMIUM)} is installed")
 
-    def opened(page: Path) -> tuple[str, list[str]]:
+    def opened(page: Path, query: str = "") -> tuple[str, list[str]]:
         options = ("--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files")
-        quiet = ("--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND")
+        quiet = ["--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND"]
+        quiet += ["--virtual-time-budget=8000"] if query else []
         result = subprocess.run(
             [
                 *(browser, *options, *quiet, f"--user-data-dir={tmp_path / 'profile'}"),
-                *("--enable-logging=stderr", "--dump-dom", page.as_uri()),
+                *("--enable-logging=stderr", "--dump-dom", page.as_uri() + query),
             ],
             capture_output=True,
             text=True,

@@ -66,8 +66,22 @@ def test_the_card_of_a_run_is_written_for_a_hub(capsys, tmp_path):
     assert "- mean IoU: 50.00 %" in card
 
 
-def test_a_place_for_no_card_ends_with_2(capsys):
-    assert main(["models", "--out", "README.md"]) == 2
+def test_a_run_is_put_on_the_hub_with_its_card(capsys, monkeypatch):
+    asked = []
+
+    def push_to_hub(model, repository, *, private):
+        asked.append((model, repository, private))
+        return f"hf:{repository}"
+
+    monkeypatch.setattr("atrous.weights.push_to_hub", push_to_hub)
+    assert main(["models", "--card", "runs/first", "--push", "owner/street", "--private"]) == 0
+    assert asked == [("runs/first", "owner/street", True)]
+    assert capsys.readouterr().out == "hf:owner/street\n"
+
+
+@pytest.mark.parametrize("words", [["--out", "README.md"], ["--push", "owner/name"]])
+def test_a_place_for_no_card_ends_with_2(words, capsys):
+    assert main(["models", *words]) == 2
     assert "name the model with --card" in capsys.readouterr().err
 
 

@@ -69,6 +69,12 @@ def test_examples_of_docstrings_are_shown_as_code(site):
     assert "<blockquote>" not in page
 
 
+def test_its_search_works_from_disk(site, browse):
+    document, console = browse(site / "index.html", "?q=padding")
+    assert re.search(r"\b[1-9]\d* matching documents", document)
+    assert console == []
+
+
 def test_a_browser_opens_it_from_disk_without_a_word(site, browse):
     document, console = browse(site / "explain" / "rates-and-crops.html")
     assert "Why rates and crop must fit" in document

@@ -8,6 +8,7 @@ from rich.table import Table
 from tyro.conf import arg
 
 from atrous.cli.console import plain, results
+from atrous.cli.options import Flag
 from atrous.errors import UsageError
 from atrous.files import write_text
 
@@ -46,21 +47,35 @@ class Models:
             help_behavior_hint="",
         ),
     ] = None
+    push: Annotated[
+        str,
+        arg(
+            metavar="OWNER/NAME",
+            help="Put the model file or run that --card names on the Hugging Face hub, with its "
+            "card.",
+            help_behavior_hint="",
+        ),
+    ] = ""
+    private: Flag = False
+    """Make the repository on the hub a private one, if it is made now."""
 
     def run(self) -> None:
-        """Print the list, or print or write the card."""
+        """Print the list, or print, write or upload the card."""
         from atrous.weights import zoo
 
         console = results()
-        if self.out is not None and not self.card:
-            raise UsageError("--out is where a card goes; name the model with --card")
+        if (self.out is not None or self.push) and not self.card:
+            raise UsageError("--out and --push are where a card goes; name the model with --card")
+        if self.push:
+            from atrous.weights import push_to_hub
+
+            console.print(plain(push_to_hub(self.card, self.push, private=self.private)))
         if self.out is not None:
             console.print(plain(write_text(self.out, zoo.card(self.card))), soft_wrap=True)
-            return
-        if self.card:
+        elif self.card and not self.push:
             console.print(zoo.card(self.card).rstrip(), soft_wrap=True)
-            return
-        self._list()
+        elif not self.card:
+            self._list()
 
     def _list(self) -> None:
         from atrous.weights import published, zoo

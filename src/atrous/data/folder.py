@@ -45,6 +45,10 @@ class FolderDataset:
         DataError: The folder or split is missing or empty, `dataset.yaml` is missing or wrong, or
             pictures and masks do not pair up. Reading a sample raises it where a file cannot be
             read, the sizes of picture and mask differ, or a mask value is unknown.
+
+    Example:
+        >>> FolderDataset("my-data", "train")[0].image.shape  # doctest: +SKIP
+        (480, 640, 3)
     """
 
     def __init__(self, root: str | Path, split: str, scheme: LabelScheme | None = None) -> None:

@@ -74,6 +74,13 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Raises:
         DataError: The file is missing, not a regular file, empty, of another format, truncated,
             corrupt, animated or too large.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "photo.png"
+        >>> Image.new("L", (4, 3)).save(file)
+        >>> read_image(file).shape
+        (3, 4, 3)
     """
     with _open(Path(path)) as file:
         return _decode_image(file, str(path), max_pixels)
@@ -108,6 +115,13 @@ def read_mask(path: str | Path) -> np.ndarray:
 
     Raises:
         DataError: As for `read_image`, and for formats that can alter values (JPEG, WebP).
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "mask.png"
+        >>> Image.new("L", (4, 3), 7).save(file)
+        >>> read_mask(file).max()
+        np.uint8(7)
     """
     with _open(Path(path)) as file, _named_faults(file, str(path)):
         return _raw_values(_load(file, str(path), MAX_PIXELS), str(path))
@@ -133,6 +147,13 @@ def find_images(inputs: Sequence[str | Path]) -> list[FoundImage]:
 
     Raises:
         DataError: An input does not exist, or a folder or pattern yields no image.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> Image.new("L", (4, 3)).save(folder / "a.png")
+        >>> [str(found.name) for found in find_images([folder])]
+        ['a.png']
     """
     found: dict[Path, FoundImage] = {}
     for item in inputs:

@@ -67,7 +67,7 @@ def inspect_network(
 
     Args:
         network: A model, or a pyramid by itself.
-        input_shape: Shape of what it is given, the batch first.
+        input_shape: (B, C, H, W) of what it is given: pixels for a model, cells for a pyramid.
         title: What it is called.
         measure: Whether to measure effective receptive fields, which takes a pass forward and one
             back for each branch; only of a model.

@@ -124,24 +124,56 @@ def class_iou(matrix: Tensor) -> Tensor:
 
 
 def mean_iou(matrix: Tensor) -> float:
-    """Return the mean IoU over the classes that occur in truth or prediction."""
+    """Return the mean IoU over the classes that occur in truth or prediction, from 0 to 1.
+
+    Args:
+        matrix: (K, K) pixel counts, rows the true class, columns the predicted one.
+
+    Example:
+        >>> mean_iou(torch.tensor([[3, 1], [0, 4]]))  # of 3/4 and 4/5
+        0.775
+    """
     return class_iou(matrix).nanmean().item()
 
 
 def pixel_accuracy(matrix: Tensor) -> float:
-    """Return the share of pixels whose class is right."""
+    """Return the share of pixels whose class is right, from 0 to 1.
+
+    Args:
+        matrix: (K, K) pixel counts, rows the true class, columns the predicted one.
+
+    Example:
+        >>> pixel_accuracy(torch.tensor([[3, 1], [0, 4]]))
+        0.875
+    """
     counts = _as_float(matrix)
     return (counts.trace() / counts.sum()).item()
 
 
 def mean_class_accuracy(matrix: Tensor) -> float:
-    """Return the mean, over the classes that truly occur, of the share of their pixels found."""
+    """Return the mean, over the classes that truly occur, of the share of their pixels found.
+
+    Args:
+        matrix: (K, K) pixel counts, rows the true class, columns the predicted one.
+
+    Example:
+        >>> mean_class_accuracy(torch.tensor([[3, 1], [0, 4]]))  # of 3/4 and 4/4
+        0.875
+    """
     counts = _as_float(matrix)
     return (counts.diagonal() / counts.sum(dim=1)).nanmean().item()
 
 
 def frequency_weighted_iou(matrix: Tensor) -> float:
-    """Return the mean IoU, each class weighted by its share of the true pixels."""
+    """Return the mean IoU, each class weighted by its share of the true pixels, from 0 to 1.
+
+    Args:
+        matrix: (K, K) pixel counts, rows the true class, columns the predicted one.
+
+    Example:
+        >>> frequency_weighted_iou(torch.tensor([[3, 1], [0, 4]]))
+        0.775
+    """
     counts = _as_float(matrix)
     frequency = counts.sum(dim=1) / counts.sum()
     # A class that occurs nowhere weighs nothing, and its IoU is NaN.

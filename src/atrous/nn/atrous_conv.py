@@ -86,7 +86,7 @@ def polyphase_atrous_conv2d(
 
     Cells that lie a rate apart see only each other. So the map falls into rate x rate sub-maps that
     are convolved densely, side by side in the batch, and interleaved again (arXiv:1606.00915,
-    section 3.1). Arguments, result and errors are those of `atrous_conv2d`.
+    section 3.1). Arguments, result and errors are those of `atrous_conv2d`; rates are in cells.
 
     Example:
         >>> import torch

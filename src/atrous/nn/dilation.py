@@ -111,6 +111,14 @@ def set_multi_grid(backbone: nn.Module, blocks: Sequence[str], units: Sequence[f
 
     Raises:
         ValueError: There is not one unit rate for each block, or a final rate is no whole number.
+
+    Example:
+        >>> import timm
+        >>> network = timm.create_model("resnet18")
+        >>> set_multi_grid(network, ["layer4.0", "layer4.1"], (1, 2))
+        >>> inexact = set_output_stride(network, 16)
+        >>> [network.layer4[k].conv2.dilation for k in (0, 1)]
+        [(2, 2), (4, 4)]
     """
     if len(units) != len(blocks):
         raise ValueError(

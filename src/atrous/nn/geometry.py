@@ -29,7 +29,7 @@ def effective_kernel(kernel_size: int, rate: int) -> int:
 
 
 def same_padding(kernel_size: int, rate: int) -> int:
-    """Return the padding on each side that keeps a map's size at stride 1: the rate, for a 3x3.
+    """Return the cells of padding on each side that keep a map's size: the rate, for a 3x3.
 
     Raises:
         ValueError: The effective kernel is even, so no equal padding keeps the size.

@@ -86,6 +86,12 @@ def train(
         DataError: The data set is not what it should be or was, or there is nothing to resume.
         DivergedError: The loss is no longer a finite number.
         ResourceError: The disk is full or cannot be written.
+
+    Example:
+        >>> from atrous.recipe import load_recipe
+        >>> recipe = load_recipe("default", ["data.source=my-data"])
+        >>> train(recipe, "runs/first").evaluation.scores.mean_iou  # doctest: +SKIP
+        0.61
     """
     with joined() as world:
         folder = world.of_first(lambda: Path(out))

@@ -56,6 +56,11 @@ def start_from(
     Raises:
         UsageError: No model has this name, or a class is named twice.
         DataError: The weights cannot be had or read.
+
+    Example:
+        >>> model, change = start_from("camvid-lite0", ["sky", "road", "boat"])
+        >>> model.classes, change.new
+        (('sky', 'road', 'boat'), ('boat',))
     """
     model = convert(weights)[0] if _is_foreign(Path(weights)) else load_model(weights)
     adapted, change = adapt_classes(model, classes, palette)

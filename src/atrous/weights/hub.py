@@ -102,6 +102,10 @@ def push_to_hub(
         UsageError: The repository is not written `owner/name`.
         DataError: The file is no model file; or the hub is not to be reached, or refuses it.
         ResourceError: The disk is full.
+
+    Example:
+        >>> push_to_hub("runs/first", "owner/street")  # doctest: +SKIP
+        'hf:owner/street'
     """
     source = f"{PREFIX}{repository}"
     match = _SOURCE.fullmatch(source)

@@ -66,7 +66,10 @@ def test_the_classes_over_time_are_a_few_in_a_chart(stopped_run):
     text = "\n".join(",".join(map(str, line)) for line in lines)
     (stopped_run / "metrics.csv").write_text(text)
     html = scores.classes_over_time(read_run(stopped_run))
-    assert re.findall(r'aria-label="([^"]*)"', html) == ["1 to 6 of 8", "7 to 8 of 8"]
+    assert re.findall(r'aria-label="([^"]*)"', html) == [
+        "Classes 1 to 6 of 8",
+        "Classes 7 to 8 of 8",
+    ]
     assert "step 10: class 7 71, class 6 61" in html
     assert "step 20: class 1 12, class 0 2" in html
 

@@ -66,7 +66,7 @@ def classes_over_time(run: RunRecord) -> Markup:
     ranked = sorted(lines, key=lambda name: -_last(lines[name]))
     charts = (
         line_chart(
-            f"{first + 1} to {first + len(group)} of {len(ranked)}",
+            f"Classes {first + 1} to {first + len(group)} of {len(ranked)}",
             _column(rows, "step"),
             {name: lines[name] for name in group},
             axis="IoU, percent",
