@@ -15,7 +15,7 @@ from atrous.data import ShapesDataset
 from atrous.errors import DataError, DivergedError, RecipeError, ResourceError, UsageError
 from atrous.recipe import load_recipe
 from atrous.train import train
-from atrous.train.checkpoint import load_latest
+from atrous.train.checkpoint import load_latest, save_checkpoint
 from atrous.train.lock import hold
 from atrous.train.progress import SilentProgress
 
@@ -91,27 +91,29 @@ def test_forty_random_kills_change_no_bit(tmp_path):
         assert ending == report["whole"]
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace", "write"])
-def test_a_full_disk_leaves_the_last_checkpoint_and_says_where(tmp_path, monkeypatch, whole, call):
-    real = getattr(os, call)
-
+@pytest.mark.parametrize("call", ["fdopen", "fsync", "rename"])
+def test_a_disk_that_fills_up_leaves_the_last_checkpoint_and_says_where(
+    tmp_path, monkeypatch, whole, call
+):
     def full(*words):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def fill_disk(step):
-        if step == 4:
-            if call == "write":
-                monkeypatch.setattr("atrous.files.os.fdopen", full)
-            else:
-                monkeypatch.setattr(os, call, full)
+    def save(folder, *, step, **words):
+        with pytest.MonkeyPatch.context() as patch:
+            if step == 4:
+                patch.setattr(os, call, full)
+            return save_checkpoint(folder, step=step, **words)
 
-    with pytest.raises(ResourceError, match=rf"^{tmp_path}.*No space left on device"):
-        train(_recipe(), tmp_path, progress=Notes(fill_disk))
-    monkeypatch.undo()
-    assert getattr(os, call) is real
-    monkeypatch.setattr("atrous.data.shapes.DEFAULT_LENGTHS", {"train": 8, "val": 2, "test": 2})
+    monkeypatch.setattr("atrous.train.loop.save_checkpoint", save)
+    with pytest.raises(ResourceError) as caught:
+        train(_recipe(), tmp_path)
+    said = str(caught.value)
+    assert said.startswith(f"{tmp_path / 'checkpoints'}/")
+    assert "step-00000004" in said
+    assert said.endswith("(No space left on device); step 2 is saved: --resume goes on from it")
     assert load_latest(tmp_path / "checkpoints").step == 2
     assert not list(tmp_path.rglob(".tmp-*"))
+    monkeypatch.setattr("atrous.train.loop.save_checkpoint", save_checkpoint)
     train(None, tmp_path, resume=True)
     assert _ending(tmp_path) == whole
 
@@ -197,7 +199,15 @@ class _Poison:
 
 def test_two_bad_steps_are_left_out(tmp_path, monkeypatch):
     _Poison(monkeypatch, {2, 3, 5})
-    train(_recipe("model.dropout=0"), tmp_path)
+    notes = Notes()
+    train(_recipe("model.dropout=0"), tmp_path, progress=notes)
+    assert notes.lines == [
+        "step 2 was left out: the loss became nan (1 in all)",
+        "step 3 was left out: the loss became nan (2 in all)",
+        "step 5 was left out: the loss became nan (3 in all)",
+    ]
+    last = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert dict(zip(last[0].split(","), last[-1].split(","), strict=True))["steps_left_out"] == "3"
     state = load_latest(tmp_path / "checkpoints")
     assert all(tensor.isfinite().all() for tensor in (state.model | state.optimizer).values())
     assert {float(tensor) for key, tensor in state.optimizer.items() if key.endswith("step")} == {3}

@@ -57,6 +57,29 @@ def test_what_is_saved_comes_back_bit_for_bit(tmp_path, kind):
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD])
+def test_a_fused_optimiser_goes_on_whatever_the_layout_of_the_weights(tmp_path, kind):
+    torch.manual_seed(0)
+    model = nn.Conv2d(4, 3, 3).to(memory_format=torch.channels_last)
+    optimizer = kind(model.parameters(), lr=0.1, fused=True, **_MOMENTUM.get(kind, {}))
+    resumed = nn.Conv2d(4, 3, 3).to(memory_format=torch.channels_last)
+    again = kind(resumed.parameters(), lr=0.1, fused=True, **_MOMENTUM.get(kind, {}))
+    images = torch.randn(2, 2, 4, 5, 5)
+    _step(model, optimizer, images[0])
+    _save(tmp_path, 1, model, optimizer)
+    resumed.load_state_dict(load_latest(tmp_path).model)
+    restore_moments(again, load_latest(tmp_path).optimizer)
+    _step(model, optimizer, images[1])
+    _step(resumed, again, images[1])
+    assert torch.equal(model.weight, resumed.weight)
+
+
+def _step(model, optimizer, images):
+    model(images).square().sum().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+
+
 def test_an_average_of_the_weights_is_kept_beside_them(tmp_path):
     model, optimizer = _trained()
     average = {key: tensor + 1 for key, tensor in model.state_dict().items()}

@@ -28,8 +28,13 @@ def test_the_size_is_about_that_on_disk(tmp_path, name, average):
     assert size == pytest.approx(said, rel=0.03)
 
 
-def test_a_disk_without_room_for_three_checkpoints_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 30_000_000}))
-    refuse_full_disk(tmp_path, 10_000_000)
-    with pytest.raises(ResourceError, match=r"30 MB are free, and checkpoints need 33 MB"):
-        refuse_full_disk(tmp_path, 11_000_000)
+def test_a_disk_without_room_for_what_is_kept_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 48_000_000}))
+    folder = tmp_path / "checkpoints"
+    refuse_full_disk(folder, checkpoint=10_000_000, best=4_000_000, keep=3)
+    said = r"48 MB are free, and 3 checkpoints, the next and the best weights need 50 MB more"
+    with pytest.raises(ResourceError, match=said):
+        refuse_full_disk(folder, checkpoint=10_000_000, best=5_000_000, keep=3)
+    for step in (1, 2, 3):  # a run that is resumed has them already
+        (folder / f"step-{step}").mkdir(parents=True)
+    refuse_full_disk(folder, checkpoint=38_000_000, best=5_000_000, keep=3)

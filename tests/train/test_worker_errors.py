@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from atrous.data import ShapesDataset
 from atrous.errors import DataError, ResourceError
@@ -42,7 +43,7 @@ def shapes():
 
 
 def test_a_killed_worker_is_named(shapes):
-    said = r"data worker \d+ was killed.*checkpoint is intact"
+    said = r"data worker \d+ was killed.*lower data\.workers"
 
     def train():
         for workers in _train(shapes):
@@ -76,6 +77,12 @@ def test_a_stuck_worker_is_not_waited_for_and_not_left(shapes):
     [
         (KeyError("depth"), DataError, r"shapes: sample 3 cannot be read \(KeyError: 'depth'\)"),
         (MemoryError(), ResourceError, "memory ran out in a data worker"),
+        (OSError(12, "Cannot allocate memory"), ResourceError, "memory ran out in a data worker"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"),
+            ResourceError,
+            "memory ran out in a data worker",
+        ),
         (DataError("masks/3.png: is empty"), DataError, r"^masks/3\.png: is empty$"),
     ],
 )
@@ -89,6 +96,26 @@ def test_a_worker_that_raises_says_on_what(error, kind, text):
     with pytest.raises(kind, match=text):
         list(_train(Spoilt("train", length=7, size=(16, 16))))
     assert not multiprocessing.active_children()
+
+
+def test_a_full_shared_memory_is_said_with_its_cure(shapes, monkeypatch):
+    def full(samples):
+        raise RuntimeError("unable to write to file </torch_7_8_0>: No space left on device (28)")
+
+    monkeypatch.setattr("atrous.train.batches.default_collate", full)
+    with pytest.raises(ResourceError, match=r"^shared memory.* is full; .*--shm-size"):
+        list(_train(shapes))
+    bus = "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that"
+    with pytest.raises(ResourceError, match=r"^shared memory"), worker_errors():
+        raise RuntimeError(bus)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")]
+)
+def test_memory_that_runs_out_in_the_trainer_is_said(error):
+    with pytest.raises(ResourceError, match="memory ran out in the trainer"), worker_errors():
+        raise error
 
 
 def test_other_errors_pass():

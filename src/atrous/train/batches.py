@@ -10,10 +10,15 @@ from torch.utils.data import Dataset as TorchDataset
 from atrous.data import Dataset, open_dataset
 from atrous.data.order import EndlessOrder
 from atrous.data.transforms import Augmentation, TrainingSamples
-from atrous.errors import AtrousError, DataError, ResourceError
+from atrous.errors import AtrousError, DataError
 from atrous.recipe import DataSection, TrainSection
 from atrous.train.processes import ALONE, World
-from atrous.train.worker_errors import answer_within, none_left, prepare_worker
+from atrous.train.worker_errors import (
+    answer_within,
+    lack_of_memory,
+    none_left,
+    prepare_worker,
+)
 
 
 def open_split(data: DataSection, split: str) -> Dataset:
@@ -114,13 +119,19 @@ class _ErrorsAsValues(TorchDataset[Any]):
             return self.samples[index]
         except AtrousError as error:
             return error
-        except MemoryError:
-            return ResourceError("memory ran out in a data worker; lower data.crop_size or workers")
         except Exception as error:  # of any data set, one from elsewhere too
+            if ours := lack_of_memory(error, "a data worker"):
+                return ours
             what = f"sample {index[1]} cannot be read ({type(error).__name__}: {error})"
             return DataError(f"{self.samples.dataset.name}: {what}; mend or remove it")
 
 
 def _collate(samples: Sequence[Any]) -> Any:
-    errors = (sample for sample in samples if isinstance(sample, AtrousError))
-    return next(errors, None) or tuple(default_collate(list(samples)))
+    if errors := [sample for sample in samples if isinstance(sample, AtrousError)]:
+        return errors[0]
+    try:
+        return tuple(default_collate(list(samples)))  # in a worker, it is put into shared memory
+    except (RuntimeError, MemoryError, OSError) as error:
+        if ours := lack_of_memory(error, "a data worker"):
+            return ours
+        raise

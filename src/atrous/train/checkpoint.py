@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -106,12 +107,19 @@ def flatten_moments(optimizer: Optimizer) -> dict[str, Tensor]:
     }
 
 
+@torch.no_grad()
 def restore_moments(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `flatten_moments` returned."""
+    """Put back what `flatten_moments` returned.
+
+    Each moment is laid out in memory as its parameter is, which fused optimisers take for granted.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         number, _, name = key.partition(".")
-        moments.setdefault(int(number), {})[name] = tensor
+        like, of_parameter = parameters[int(number)], moments.setdefault(int(number), {})
+        is_moment = tensor.shape == like.shape
+        of_parameter[name] = torch.empty_like(like).copy_(tensor) if is_moment else tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
 
 
@@ -124,8 +132,8 @@ def _packed(tensors: Mapping[str, Tensor]) -> bytes:
     for key, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise DivergedError(
-                f"{key} holds a value that is no finite number, so no checkpoint is written; the "
-                "ones before are kept; lower optim.lr, or set optim.clip_norm=1"
+                f"{key} holds a value that is no finite number, so no checkpoint is written; begin "
+                "another run with a lower optim.lr, or with optim.clip_norm=1"
             )
     return save(tensors)
 

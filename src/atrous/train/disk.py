@@ -7,7 +7,6 @@ from torch import nn
 
 from atrous.errors import ResourceError
 
-_CHECKPOINTS = 3  # the one being written, and slack for the others and the best weights
 _MOMENTS = {"adamw": 2, "sgd": 1}
 
 
@@ -28,15 +27,24 @@ def checkpoint_bytes(model: nn.Module, *, optimizer: str, average: bool) -> int:
     return (1 + average) * state + _MOMENTS[optimizer] * learned
 
 
-def refuse_full_disk(folder: Path, checkpoint: int) -> None:
-    """Make sure that there is room for three checkpoints of `checkpoint` bytes each.
+def refuse_full_disk(folder: Path, *, checkpoint: int, best: int, keep: int) -> None:
+    """Make sure that there is room for all that a training keeps, and for what replaces it.
+
+    Args:
+        folder: Where the checkpoints are, or will be, in the run directory.
+        checkpoint: Bytes of a checkpoint.
+        best: Bytes of the best weights.
+        keep: How many checkpoints are kept; those that are there already need no more room.
 
     Raises:
         ResourceError: There is not.
     """
-    needed, free = _CHECKPOINTS * checkpoint, shutil.disk_usage(folder).free
+    missing = max(0, keep - len(list(folder.glob("step-*"))))
+    needed = (missing + 1) * checkpoint + 2 * best  # each is written beside the one it replaces
+    free = shutil.disk_usage(folder.parent).free
     if free < needed:
         raise ResourceError(
-            f"{folder}: {free / 1e6:,.0f} MB are free, and checkpoints need {needed / 1e6:,.0f} "
-            "MB; make room, or choose another --out"
+            f"{folder.parent}: {free / 1e6:,.0f} MB are free, and {keep} checkpoints, the next and "
+            f"the best weights need {needed / 1e6:,.0f} MB more; make room, lower "
+            "train.keep_checkpoints, or choose another --out"
         )

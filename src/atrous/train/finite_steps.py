@@ -24,10 +24,11 @@ class FiniteSteps:
 
     Attributes:
         in_a_row: How many steps were left out since the last good one.
+        in_all: How many steps were left out.
     """
 
     def __init__(self, model: nn.Module, in_a_row: int = 0) -> None:
-        self.in_a_row = in_a_row
+        self.in_a_row, self.in_all = in_a_row, 0
         self._model = model
         self._before: list[Tensor] = []
 
@@ -46,10 +47,21 @@ class FiniteSteps:
             self.in_a_row = 0
             return True
         self.in_a_row += 1
+        self.in_all += 1
         with torch.no_grad():
             for buffer, before in zip(self._model.buffers(), self._before, strict=True):
                 buffer.copy_(before)
         return False
+
+
+def what_is_wrong(loss: Tensor) -> str:
+    """Return what is no finite number, given the loss of a step that was left out.
+
+    Example:
+        >>> what_is_wrong(torch.tensor(float("nan")))
+        'the loss became nan'
+    """
+    return "a gradient is infinite" if loss.isfinite() else f"the loss became {loss.item()}"
 
 
 def explain_divergence(loss: Tensor, step: int, images: str) -> DivergedError:
@@ -60,11 +72,10 @@ def explain_divergence(loss: Tensor, step: int, images: str) -> DivergedError:
         step: Its number, counted from 1.
         images: What it was taken on.
     """
-    what = "a gradient is infinite" if loss.isfinite() else f"the loss became {loss.item()}"
     return DivergedError(
-        f"{what} at step {step}, the third in a row, on {images}; these steps were not followed, "
-        "and the last checkpoint is intact; lower optim.lr, set optim.clip_norm=1, or look at "
-        "these images"
+        f"{what_is_wrong(loss)} at step {step}, the third in a row, on {images}; no step of these "
+        "was followed; look at these images, or begin another run with a lower optim.lr, with "
+        "optim.warmup_steps=500, optim.clip_norm=1 or train.precision=fp32"
     )
 
 

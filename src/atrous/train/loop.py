@@ -23,7 +23,13 @@ from atrous.train.batches import batches, open_split
 from atrous.train.checkpoint import Checkpoint, restore_moments, save_checkpoint
 from atrous.train.class_weights import class_weights
 from atrous.train.ema import AveragedWeights
-from atrous.train.finite_steps import TOO_MANY, FiniteSteps, explain_divergence, images_at
+from atrous.train.finite_steps import (
+    TOO_MANY,
+    FiniteSteps,
+    explain_divergence,
+    images_at,
+    what_is_wrong,
+)
 from atrous.train.freezing import train_all_but
 from atrous.train.gradients import SharedGradients
 from atrous.train.interruption import Interruption, StoppedError
@@ -111,6 +117,7 @@ class Training:
         for name in _STANDING:
             setattr(self, name, checkpoint.state.get(name, 0.0))  # older ones know no waiting
         self.finite_steps.in_a_row = checkpoint.state["steps_left_out"]
+        self.finite_steps.in_all = checkpoint.state.get("steps_left_out_in_all", 0)
         self._losses = list(torch.tensor(checkpoint.state["losses"], device=self.device))
         if self.timetable.is_in_second_stage(self.step - 1):
             self._begin_second_stage()
@@ -201,6 +208,11 @@ class Training:
             self._losses.append(loss)
         elif self.finite_steps.in_a_row == TOO_MANY:
             raise explain_divergence(loss, self.step + 1, self._images_of_step())
+        else:
+            self.progress.note(
+                f"step {self.step + 1} was left out: {what_is_wrong(loss)} "
+                f"({self.finite_steps.in_all} in all)"
+            )
         self.fabric_optimizer.zero_grad()
         self.step += 1
 
@@ -247,7 +259,8 @@ class Training:
         share = round(waiting / seconds, 3)
         self._losses.clear()
         lr = self.optimizer.param_groups[0]["lr"]  # the backbone's
-        self.log.add(self.step, {"epoch": epoch, "loss": loss, "lr": lr})
+        left_out = {"steps_left_out": self.finite_steps.in_all} if self.finite_steps.in_all else {}
+        self.log.add(self.step, {"epoch": epoch, "loss": loss, "lr": lr, **left_out})
         speeds = {"images_per_second": round(speed, 2), "waiting_for_data": share}
         self.log.add_speed(self.step, speeds)
         self.progress.report(loss, lr, speed)
@@ -292,6 +305,7 @@ class Training:
         return {
             **{name: getattr(self, name) for name in _STANDING},
             "steps_left_out": self.finite_steps.in_a_row,
+            "steps_left_out_in_all": self.finite_steps.in_all,
             "losses": [loss.item() for loss in self._losses],  # since the last report
             "recipe": self.recipe.model_dump(mode="json"),
             "surroundings": surroundings(self.device),

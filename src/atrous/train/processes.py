@@ -202,7 +202,7 @@ def _let_one_speak(store: Store, world: World, error: BaseException) -> None:
     if lost:
         raise ResourceError(
             "another process of this training ended without a word, or cannot be reached any more; "
-            "the last checkpoint is intact: see that no machine is out of memory, and --resume"
+            "see that no machine is out of memory"
         ) from error
 
 

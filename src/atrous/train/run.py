@@ -19,6 +19,7 @@ from atrous.train.checkpoint import Checkpoint, load_latest
 from atrous.train.data_check import check_data
 from atrous.train.disk import checkpoint_bytes, refuse_full_disk
 from atrous.train.interruption import Interruption
+from atrous.train.kept import Kept
 from atrous.train.lock import hold
 from atrous.train.loop import Training
 from atrous.train.processes import World, joined
@@ -85,7 +86,7 @@ def train(
         RecipeError: `recipe` is not what the run to resume was trained with.
         DataError: The data set is not what it should be or was, or there is nothing to resume.
         DivergedError: The loss is no longer a finite number.
-        ResourceError: The disk is full or cannot be written.
+        ResourceError: The disk is full or cannot be written, memory ran out, or a data worker died.
 
     Example:
         >>> from atrous.recipe import load_recipe
@@ -93,8 +94,8 @@ def train(
         >>> train(recipe, "runs/first").evaluation.scores.mean_iou  # doctest: +SKIP
         0.61
     """
-    with joined() as world:
-        folder = world.of_first(lambda: Path(out))
+    with Kept() as kept, joined() as world:
+        folder = kept.folder = world.of_first(lambda: Path(out))
         progress = progress if progress and world.is_first else SilentProgress()
         with hold(folder, say=progress.note) if world.is_first else nullcontext():
             training = _begin(folder, recipe, progress, world, resume=resume)
@@ -115,7 +116,7 @@ def _begin(
         else:
             _compare(training, checkpoint)
         keep_recipe(folder, recipe)
-        refuse_full_disk(folder, _checkpoint_bytes(training))
+        _refuse_full_disk(training)
     if checkpoint is not None:
         training.restore(checkpoint)
     return training
@@ -152,9 +153,14 @@ def _compare(training: Training, checkpoint: Checkpoint) -> None:
         training.progress.note(note)
 
 
-def _checkpoint_bytes(training: Training) -> int:
+def _refuse_full_disk(training: Training) -> None:
     average, optimizer = training.average is not None, training.recipe.optim.name
-    return checkpoint_bytes(training.model, optimizer=optimizer, average=average)
+    refuse_full_disk(
+        training.folder / CHECKPOINTS,
+        checkpoint=checkpoint_bytes(training.model, optimizer=optimizer, average=average),
+        best=sum(tensor.nbytes for tensor in training.model.state_dict().values()),
+        keep=training.recipe.train.keep_checkpoints,
+    )
 
 
 def _end(training: Training, world: World) -> Outcome:

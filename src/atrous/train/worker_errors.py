@@ -1,6 +1,7 @@
 """What a data worker that died, hangs or fails is called, and that none outlives the training."""
 
 import ctypes
+import errno
 import multiprocessing
 import os
 import re
@@ -14,6 +15,8 @@ from multiprocessing.process import BaseProcess
 from atrous.errors import ResourceError
 
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
+_NO_MEMORY = re.compile("can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
+_NO_SHARED_MEMORY = re.compile(r"</torch_\d(?!.*open files)|Bus error")
 _DIED = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")
 
 Workers = Callable[[], set[BaseProcess]]
@@ -73,8 +76,8 @@ def answer_within(seconds: float, workers: Workers) -> Iterator[None]:
         if not is_over.is_set():
             raise
         raise ResourceError(
-            f"no data worker answered for {seconds:g} seconds; the last checkpoint is intact: see "
-            "that the disk of the data set answers, or raise data.worker_timeout, and --resume"
+            f"no data worker answered for {seconds:g} seconds; see that the disk of the data set "
+            "answers, or raise data.worker_timeout"
         ) from error
     finally:
         timer.cancel()
@@ -82,20 +85,49 @@ def answer_within(seconds: float, workers: Workers) -> Iterator[None]:
 
 @contextmanager
 def worker_errors() -> Iterator[None]:
-    """Turn what torch says of a data worker that died, at any moment, into an error of ours.
+    """Turn what torch says of memory that ran out, or of a data worker that died, into ours.
 
     Raises:
-        ResourceError: A worker was killed.
+        ResourceError: A worker was killed, or there is no memory left.
     """
     try:
         yield
-    except RuntimeError as error:
+    except ResourceError:
+        raise
+    except (RuntimeError, MemoryError, OSError) as error:
+        if ours := lack_of_memory(error, "the trainer"):
+            raise ours from error
         if died := _DIED.match(str(error)):
             raise ResourceError(
-                f"data worker {died[1]} was killed, as systems do when memory runs out; the "
-                "last checkpoint is intact: lower data.workers or data.crop_size, and --resume"
+                f"data worker {died[1]} was killed, as systems do when memory runs out; lower "
+                "data.workers or data.crop_size"
             ) from error
         raise
+
+
+def lack_of_memory(error: Exception, where: str) -> ResourceError | None:
+    """Return an error of ours for what says that memory ran out; None for any other.
+
+    Args:
+        error: What Python, torch or the system raised.
+        where: Whose memory it was.
+
+    Example:
+        >>> str(lack_of_memory(MemoryError(), "a data worker"))
+        'memory ran out in a data worker; lower train.batch_size, data.crop_size or data.workers'
+        >>> lack_of_memory(ValueError("depth"), "a data worker")
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    said = str(error) if isinstance(error, (RuntimeError, OSError)) else ""
+    if _NO_SHARED_MEMORY.search(said):
+        return ResourceError(
+            "shared memory, through which data workers hand over their batches, is full; make "
+            "/dev/shm larger (docker run --shm-size=2g), lower data.workers, or set it to 0"
+        )
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or _NO_MEMORY.search(said):
+        cure = "lower train.batch_size, data.crop_size or data.workers"
+        return ResourceError(f"memory ran out in {where}; {cure}")
+    return None
 
 
 def _kill(workers: set[BaseProcess]) -> None:
