@@ -308,7 +308,7 @@ class Training:
             "steps_left_out_in_all": self.finite_steps.in_all,
             "losses": [loss.item() for loss in self._losses],  # since the last report
             "recipe": self.recipe.model_dump(mode="json"),
-            "surroundings": surroundings(self.device),
+            "surroundings": surroundings(self.device, self.recipe.train.precision),
         }
 
     def _validate_if_due(self, interruption: Interruption) -> None:
