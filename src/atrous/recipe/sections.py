@@ -55,7 +55,7 @@ class DataSection(Section):
     ignore: tuple[NonNegativeInt, ...] = ()
     """Mask values that count for nothing, for a folder without dataset.yaml."""
     check: bool = True
-    """Have the data doctor look at a folder first, and not start where it finds errors."""
+    """Have the data doctor look at the data first, and not start where it finds errors."""
     train_split: str = "train"
     val_split: str = "val"
     size: tuple[PositiveInt, PositiveInt] | None = None
