@@ -58,6 +58,7 @@ bench: $(READY) ## time prediction and training, as interleaved ratios, into ben
 	$(BIN)/python -m benchmarks.prediction
 	$(BIN)/python -m benchmarks.training_step
 	$(BIN)/python -m benchmarks.training_against_smp
+	$(BIN)/python -m benchmarks.data_pipeline
 	$(BIN)/python -m benchmarks.label_map
 	$(BIN)/python -m benchmarks.against_peers
 	$(BIN)/python -m benchmarks.engines
