@@ -67,6 +67,7 @@ bench: $(READY) ## time prediction and training, as interleaved ratios, into ben
 	$(BIN)/python -m benchmarks.pictures_per_second
 	$(BIN)/python -m benchmarks.training_step
 	$(BIN)/python -m benchmarks.training_against_smp
+	$(BIN)/python -m benchmarks.data_pipeline
 	$(BIN)/python -m benchmarks.label_map $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.against_peers $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.engines $(BENCH_ARGS)

@@ -2,8 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from atrous.data import Sample
+from atrous.data import Sample, open_dataset
 from atrous.errors import RecipeError
 from atrous.train.class_weights import class_weights, count_labels
 from atrous.train.processes import World
@@ -60,3 +61,16 @@ def test_each_process_counts_a_part(monkeypatch):
     monkeypatch.setattr("torch.distributed.all_reduce", lambda counts: None)
     parts = [count_labels(DATA, World(rank=rank, size=2)) for rank in range(2)]
     assert [part.tolist() for part in parts] == [[5, 2, 0], [3, 0, 2]]
+
+
+def test_counting_is_said_and_reads_no_picture(tmp_path):
+    for kind, channels in (("images", (3,)), ("masks", ())):
+        file = tmp_path / kind / "train" / "0.png"
+        file.parent.mkdir(parents=True)
+        Image.fromarray(np.ones((2, 4, *channels), np.uint8)).save(file)
+    dataset = open_dataset(tmp_path, "train", classes=["a", "b"])
+    (tmp_path / "images/train/0.png").write_bytes(b"no picture")
+    said = []
+    weights = class_weights("median-frequency", dataset, say=said.append)
+    assert weights.tolist() == [0, 2]
+    assert said == ["train.class_weights=median-frequency: counting the labels of 1 images"]

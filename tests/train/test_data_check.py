@@ -64,8 +64,36 @@ def test_the_meaning_given_in_the_recipe_counts(folder):
 
 
 @pytest.mark.parametrize("source", ["shapes", "absent-folder", "voc=absent-folder"])
-def test_other_data_sets_have_no_doctor(source):
+def test_what_is_made_up_or_absent_is_left_to_the_training(source):
     check_data(_recipe(source), print)
+
+
+def _camvid(folder):
+    """Lay the pictures out as SegNet's CamVid, where only the names of the classes differ."""
+    for split in ("train", "val"):
+        (folder / "images" / split).rename(folder / split)
+        (folder / "masks" / split).rename(folder / f"{split}annot")
+    return f"camvid={folder}"
+
+
+def test_samples_of_any_other_kind_are_looked_at(folder):
+    said, source = [], _camvid(folder)
+    check_data(_recipe(source), said.append)
+    assert said == []
+    check_data(_recipe(source, "model.rates=[1, 40]"), said.append)
+    assert said[0].startswith(f"{source}: 1 warning: a crop of 64 x 64 is a map of")
+    _write(folder / "valannot" / "1.png", np.full((64, 64), 11))
+    check_data(_recipe(source), said.append)
+    assert said[1] == (
+        f"{source}: 1 warning: 1 sample of those looked at ignored from edge to edge (val/1)"
+    )
+    _write(folder / "valannot" / "1.png", np.full((64, 64), 77))
+    with pytest.raises(DataError, match=r"1 error: 1 sample .* cannot be read .*valannot/1\.png"):
+        check_data(_recipe(source), print)
+    _write(folder / "valannot" / "1.png", np.full((64, 64), 1))
+    (folder / "val" / "1.png").write_bytes((folder / "train" / "0.png").read_bytes())
+    with pytest.raises(DataError, match=r"also in another split \(is train/0\); .*check=false"):
+        check_data(_recipe(source), print)
 
 
 def test_the_plan_is_that_of_the_network():

@@ -1,7 +1,9 @@
 import csv
 
 import numpy as np
+import pytest
 
+from atrous.errors import DataError
 from atrous.train.metrics_log import MetricsLog, SilentLog
 
 
@@ -44,3 +46,10 @@ def test_a_silent_log_takes_all_that_the_other_one_does():
         return {name for name in vars(kind) if name[0] != "_"}
 
     assert public(SilentLog) == public(MetricsLog)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"loss\n0.5\n", b"step,loss\nten,0.5\n"])
+def test_a_damaged_table_is_named(tmp_path, content):
+    (tmp_path / "metrics.csv").write_bytes(content)
+    with pytest.raises(DataError, match=rf"^{tmp_path}/metrics\.csv: is damaged .*--resume"):
+        MetricsLog(tmp_path, last_step=10)

@@ -63,6 +63,35 @@ def test_an_altered_file_is_named(run, data, split, kind):
         _check(run, data)
 
 
+@pytest.mark.parametrize(
+    ("size", "where"), [(200_000, 100_000), (200_000, 31_000), (40_000_000, 0), (40_000_000, -1)]
+)
+def test_a_change_inside_a_file_of_the_same_size_is_seen(run, data, size, where):
+    file = data / "images/train/2.png"
+    content = bytearray(file.read_bytes() + bytes(size))
+    file.write_bytes(content)
+    datasets = _open(data)
+    keep_record(run, str(data), datasets)
+    content[where] ^= 1
+    file.write_bytes(content)
+    os.utime(file, (1, 1))
+    with pytest.raises(DataError, match=r"images/train/2\.png: was altered"):
+        refuse_other_data(run, str(data), datasets)
+
+
+def test_of_a_large_file_a_bounded_part_is_read(run, data):
+    """Nothing of it is read between the blocks, and nothing at all where size and time agree."""
+    file = data / "images/train/2.png"
+    with file.open("r+b") as large:
+        large.truncate(40_000_000)
+    datasets = _open(data)
+    keep_record(run, str(data), datasets)
+    with file.open("r+b") as large:
+        large.seek(1_000_000)
+        large.write(b"?")
+    assert refuse_other_data(run, str(data), datasets) is None
+
+
 def test_an_added_pair_is_named(run, data):
     for kind in ("images", "masks"):
         shutil.copy(data / kind / "val/0.png", data / kind / "val/3.png")

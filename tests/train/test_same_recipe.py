@@ -69,8 +69,21 @@ def test_a_recipe_of_another_version_is_said_to_be_one():
 
 
 def test_what_changed_around_a_run_is_told():
-    now = surroundings(torch.device("cpu"))
+    now = surroundings(torch.device("cpu"), "fp32")
     assert differences(now, now) == ""
     assert differences(now | {"torch": "1.0"}, now) == (
         f"torch was 1.0 and is now {torch.__version__}"
     )
+
+
+def test_with_patience_validations_decide_the_end():
+    before = load_recipe("default", ["train.patience=3"])
+    now = load_recipe("default", ["train.patience=3", "train.validate_every=0.5"])
+    with pytest.raises(RecipeError, match=r"train\.validate_every was 1\.0 and is now 0\.5"):
+        refuse_other_recipe(_dump(before), now, where="run")
+
+
+def test_the_precision_that_auto_came_to_and_the_versions_are_known():
+    found = surroundings(torch.device("cpu"), "auto")
+    assert found["precision"] in {"32-true", "bf16-mixed"}
+    assert {"numpy", "pillow", "timm", "torch", "atrous"} < found.keys()

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import yaml
 
 from atrous.data.images import images_below, read_image, read_mask
@@ -86,6 +87,11 @@ class FolderDataset:
                 "save the mask at the size of the upright image"
             )
         return Sample(image, self.scheme.encode(raw, str(mask_path)), name)
+
+    def labels_at(self, index: int) -> np.ndarray:
+        """Read (H, W) uint8 labels alone, without the picture that they belong to."""
+        mask_path = self._pairs[index].mask
+        return self.scheme.encode(read_mask(mask_path), str(mask_path))
 
 
 def read_scheme(path: Path) -> LabelScheme:

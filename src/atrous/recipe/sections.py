@@ -73,7 +73,7 @@ class DataSection(Section):
     ignore: tuple[NonNegativeInt, ...] = ()
     """Mask values that count for nothing, for a folder without dataset.yaml."""
     check: bool = True
-    """Have the data doctor look at a folder first, and not start where it finds errors."""
+    """Have the data doctor look at the data first, and not start where it finds errors."""
     train_split: str = "train"
     """The split that is learnt from."""
     val_split: str = "val"

@@ -3,9 +3,9 @@
 import shlex
 from collections.abc import Callable
 
-from atrous.data.dataset import label_scheme, plain_folder
-from atrous.data.doctor import Finding, Plan, Report, check_before_training
-from atrous.errors import DataError
+from atrous.data.dataset import label_scheme, open_dataset, plain_folder
+from atrous.data.doctor import Finding, Plan, Report, check_before_training, check_samples
+from atrous.errors import AtrousError, DataError
 from atrous.models.create import find_architecture
 from atrous.models.pyramids import paper_rates
 from atrous.recipe import Recipe
@@ -32,7 +32,9 @@ def plan_of(recipe: Recipe) -> Plan:
 
 
 def check_data(recipe: Recipe, say: Callable[[str], object]) -> None:
-    """Have the doctor look at a folder of images and masks; other data sets have no doctor.
+    """Have the doctor look at the data set: at a plain folder, or at some samples of any other.
+
+    What keeps a data set from being opened is left to the training, which says it next.
 
     Args:
         recipe: Its `data` section; `data.check: false` leaves the doctor out.
@@ -42,17 +44,34 @@ def check_data(recipe: Recipe, say: Callable[[str], object]) -> None:
         DataError: Something keeps the training from starting, or makes its result worthless.
     """
     data = recipe.data
-    folder = plain_folder(data.source)
-    if not data.check or folder is None or not folder.is_dir():
+    if not data.check or data.source in {"", "shapes"}:
         return
-    scheme = label_scheme(folder, data.classes, data.ignore)
-    report = check_before_training(folder, scheme=scheme, plan=plan_of(recipe))
+    folder = plain_folder(data.source)
+    if folder is None:
+        report = _look_at_samples(recipe)
+    elif folder.is_dir():
+        scheme = label_scheme(folder, data.classes, data.ignore)
+        report = check_before_training(folder, scheme=scheme, plan=plan_of(recipe))
+    else:
+        return
     if errors := _of(report, "error"):
         raise DataError(
             f"{_summary(report, errors, 'error')}; --set data.check=false trains all the same"
         )
     if warnings := _of(report, "warning"):
         say(_summary(report, warnings, "warning"))
+
+
+def _look_at_samples(recipe: Recipe) -> Report:
+    data, plan = recipe.data, plan_of(recipe)
+    try:
+        splits = {
+            split: open_dataset(data.source, split, classes=data.classes, ignore=data.ignore)
+            for split in dict.fromkeys((data.train_split, data.val_split))
+        }
+    except AtrousError:
+        splits = {}
+    return check_samples(data.source, splits, plan)
 
 
 def _of(report: Report, severity: str) -> list[Finding]:
@@ -65,6 +84,9 @@ def _summary(report: Report, findings: list[Finding], severity: str) -> str:
     file = f" ({first.places[0].file})" if first.places else ""
     cure = f"; {first.cure}" if first.cure else ""
     number = f"1 {severity}" if len(findings) == 1 else f"{len(findings)} {severity}s, the first"
+    if plain_folder(str(report.folder)) is None:
+        detail = f" ({first.places[0].detail or first.places[0].file})" if first.places else ""
+        return f"{report.folder}: {number}: {first.what}{detail}{cure}"
     command = f"atrous data check {shlex.quote(str(report.folder))}"
     accept = ", and with --write writes the dataset.yaml it proposes" if report.proposal else ""
     return f"{report.folder}: {number}: {first.what}{file}{cure}; {command} shows all{accept}"

@@ -79,7 +79,9 @@ class Training:
         self.train_set = open_split(recipe.data, recipe.data.train_split)
         self.val_set = open_split(recipe.data, recipe.data.val_split)
         self.timetable = Timetable(recipe, len(self.train_set))
-        weights = class_weights(recipe.train.class_weights, self.train_set, world)
+        weights = class_weights(
+            recipe.train.class_weights, self.train_set, world, say=progress.note
+        )
         weights = None if weights is None else weights.to(self.device)
         self.objective = Objective(recipe.loss, weights)
         torch.manual_seed(recipe.train.seed)
@@ -308,7 +310,7 @@ class Training:
             "steps_left_out_in_all": self.finite_steps.in_all,
             "losses": [loss.item() for loss in self._losses],  # since the last report
             "recipe": self.recipe.model_dump(mode="json"),
-            "surroundings": surroundings(self.device),
+            "surroundings": surroundings(self.device, self.recipe.train.precision),
         }
 
     def _validate_if_due(self, interruption: Interruption) -> None:

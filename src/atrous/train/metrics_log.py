@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from atrous.errors import MissingExtraError, ResourceError
+from atrous.errors import DataError, MissingExtraError, ResourceError
 from atrous.files import write_text
 
 
@@ -20,6 +20,7 @@ class MetricsLog:
         last_step: Where this process goes on; later steps of a killed one are forgotten.
 
     Raises:
+        DataError: A table that is there cannot be read.
         ResourceError: From any method, when the disk is full or cannot be written.
     """
 
@@ -122,6 +123,12 @@ class _Board:
 def _read(file: Path) -> list[dict[str, Any]]:
     if not file.is_file():
         return []
-    with file.open(encoding="utf-8", newline="") as lines:
-        rows = [{k: v for k, v in row.items() if v} for row in csv.DictReader(lines)]
-    return [{**row, "step": int(row["step"])} for row in rows]
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            rows = [{k: v for k, v in row.items() if v} for row in csv.DictReader(lines)]
+        return [{**row, "step": int(row["step"])} for row in rows]
+    except (ValueError, LookupError, TypeError, csv.Error) as error:
+        raise DataError(
+            f"{file}: is damaged ({type(error).__name__}: {error}); move it away, and --resume "
+            "goes on without its rows"
+        ) from error

@@ -4,6 +4,7 @@ import math
 import platform
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from atrous.train.interruption import Interruption
 from atrous.train.kept import Kept
 from atrous.train.lock import hold
 from atrous.train.loop import Training
+from atrous.train.precision import fabric_precision
 from atrous.train.processes import World, joined
 from atrous.train.progress import Progress, SilentProgress
 from atrous.train.report import ImageRanking, write_report
@@ -146,7 +148,7 @@ def _compare(training: Training, checkpoint: Checkpoint) -> None:
     """Refuse other data than the checkpoint's, and tell what else is not as it was then."""
     source = training.recipe.data.source
     note = refuse_other_data(training.folder, source, training.datasets)
-    now = surroundings(training.device)
+    now = surroundings(training.device, training.recipe.train.precision)
     if changes := differences(checkpoint.state["surroundings"], now):
         note = f"{changes}: the weights can differ in their last bits from those of an unbroken run"
     if note:
@@ -216,8 +218,10 @@ def _effort(training: Training) -> dict[str, Any]:
         "waiting_for_data": round(training.waiting, 3),
         "processes": training.world.size,
         "processor": _processor(training.device),
+        "precision": fabric_precision(training.recipe.train.precision, training.device),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        **{package: version(package) for package in ("numpy", "pillow", "timm")},
         "atrous": atrous.__version__,
     }
 
@@ -253,4 +257,11 @@ def _known(score: float) -> float | None:
 def _processor(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    return f"{_cpu()}, {torch.get_num_threads()} threads"
+
+
+def _cpu() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else f"{platform.machine()} CPU"

@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 import atrous
 from atrous.errors import DataError, RecipeError, explain
 from atrous.recipe import Recipe
+from atrous.train.precision import fabric_precision
 
 # What may differ: the weights after a step are the same. All other keys decide them. Where the data
 # lies may change, as its files are compared themselves.
@@ -31,6 +33,7 @@ HARMLESS = {
     "train.weights_dtype",
 }
 _UNSET = "not set"
+_PACKAGES = ("numpy", "pillow", "timm")  # that pixels and weights go through
 
 
 def refuse_other_recipe(before: Mapping[str, Any], now: Recipe, *, where: str) -> None:
@@ -53,10 +56,12 @@ def refuse_other_recipe(before: Mapping[str, Any], now: Recipe, *, where: str) -
             "resume with that version"
         ) from error
     is_now = dict(_flat(now.model_dump(mode="json")))
+    # With patience, the validations decide when the run ends.
+    harmless = HARMLESS - ({"train.validate_every"} if was["train.patience"] else set())
     changes = [
         f"{key} was {was.get(key, _UNSET)} and is now {is_now.get(key, _UNSET)}"
         for key in {**was, **is_now}
-        if key not in HARMLESS and was.get(key, _UNSET) != is_now.get(key, _UNSET)
+        if key not in harmless and was.get(key, _UNSET) != is_now.get(key, _UNSET)
     ]
     if changes:
         raise RecipeError(
@@ -65,12 +70,19 @@ def refuse_other_recipe(before: Mapping[str, Any], now: Recipe, *, where: str) -
         )
 
 
-def surroundings(device: torch.device) -> dict[str, str]:
-    """Return what bits depend on beside the recipe."""
+def surroundings(device: torch.device, precision: str) -> dict[str, str]:
+    """Return what bits depend on beside the recipe.
+
+    Args:
+        device: Where the network is trained.
+        precision: That of the recipe; `auto` is resolved here.
+    """
     processor = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
         "atrous": atrous.__version__,
         "torch": torch.__version__,
+        **{package: version(package) for package in _PACKAGES},
+        "precision": fabric_precision(precision, device),
         "threads": str(torch.get_num_threads()),
         "processes": os.environ.get("WORLD_SIZE", "1"),
         "processor": f"{device.type} {processor}",

@@ -211,3 +211,14 @@ def test_weird_names_are_no_trouble(make_set, scheme):
     report = check_folder(root, scheme=scheme)
     assert report.count("error") == 0
     assert {f.kind for f in report.findings} == {"copies", "sizes"}
+
+
+def test_masks_in_jpeg_are_found_without_a_dataset_yaml_too(make_set):
+    root = make_set()
+    for mask in (root / "masks").rglob("*.png"):
+        with Image.open(mask) as picture:
+            picture.save(mask.with_suffix(".jpg"))
+        mask.unlink()
+    errors = {f.kind: f for f in check_folder(root).findings if f.severity == "error"}
+    assert errors.keys() == {"mask-lossy", "no-dataset-yaml"}
+    assert errors["mask-lossy"].count == 6

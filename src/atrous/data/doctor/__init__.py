@@ -10,3 +10,4 @@ from atrous.data.doctor.check import check_before_training as check_before_train
 from atrous.data.doctor.check import check_folder as check_folder
 from atrous.data.doctor.findings import Finding as Finding
 from atrous.data.doctor.findings import Place as Place
+from atrous.data.doctor.samples import check_samples as check_samples

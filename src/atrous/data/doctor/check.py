@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from atrous.data.doctor.files import file_findings, size_findings
 from atrous.data.doctor.findings import Finding, number_of
 from atrous.data.doctor.frequencies import ClassShare, class_shares, rare_findings
-from atrous.data.doctor.masks import mask_findings
+from atrous.data.doctor.masks import lossy_findings, mask_findings
 from atrous.data.doctor.meaning import Meaning
 from atrous.data.doctor.proposal import propose_scheme, scheme_yaml
 from atrous.data.doctor.rates import Rate, rate_findings
@@ -179,6 +179,8 @@ def judge(
             counts = class_counts(survey, meaning, plan.train_split)
             classes = class_shares(scheme.names, counts)
         findings += rare_findings(classes)
+    else:
+        findings += lossy_findings(survey)
     findings += [*overlap_findings(survey), *_plan_findings(survey, plan), *_sampled(survey)]
     findings.sort(key=lambda finding: _ORDER.index(finding.severity))
     pairs = {split: len(files.paired) for split, files in survey.splits.items()}
@@ -199,7 +201,8 @@ def _scheme_of(survey: Survey) -> tuple[LabelScheme | None, LabelScheme | None, 
         kind, what = "no-dataset-yaml", "no dataset.yaml says what mask values mean"
         cure = f"accept the one below: atrous data check {shlex.quote(str(survey.root))} --write"
     else:
-        kind, what, cure = "no-dataset-yaml", "there is no dataset.yaml", f"dataset.yaml: {_LINE}"
+        kind, what = "no-dataset-yaml", "no dataset.yaml says what mask values mean"
+        cure = f"write one beside images/ and masks/, with lines such as {_LINE}"
     return proposal, proposal, [Finding(kind, "error", what, cure)]
 
 

@@ -24,7 +24,7 @@ def mask_findings(survey: Survey, meaning: Meaning) -> list[Finding]:
     readable = [mask for mask in good if mask.form == "grey" or not bare]
     judged = [] if binary else readable
     return [
-        *_lossy(survey),
+        *lossy_findings(survey),
         *_colored(survey, colored, bare),
         *([_binary_finding(survey, binary)] if binary else []),
         *_outside(survey, judged, meaning),
@@ -47,7 +47,8 @@ def is_binary(values: np.ndarray) -> bool:
     return len(values) > 0 and 255 in values and bool(np.isin(values, (0, 255)).all())
 
 
-def _lossy(survey: Survey) -> list[Finding]:
+def lossy_findings(survey: Survey) -> list[Finding]:
+    """Return which masks are of a format that alters values, whatever they mean."""
     masks = [mask for mask in survey.masks.values() if mask.lossy]
     if not masks:
         return []

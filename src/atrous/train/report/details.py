@@ -12,8 +12,12 @@ from atrous.train.run_directory import BEST, CHECKPOINTS, PREVIEWS, RECIPE
 # What the environment and the training are described by: the key of a fact, and how it is called.
 _FACTS = {
     "processor": "processor",
+    "precision": "precision",
     "python": "Python",
     "torch": "torch",
+    "numpy": "numpy",
+    "pillow": "Pillow",
+    "timm": "timm",
     "atrous": "atrous",
     "train_images": "training images",
     "val_images": "validation images",
