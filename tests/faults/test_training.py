@@ -4,8 +4,10 @@ import errno
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,25 @@ SETTINGS = (
     *("train.batch_size=2", "train.max_steps=6", "train.device=cpu", "train.precision=fp32"),
     *("train.previews=1", "train.validate_every=3", "train.checkpoint_every=2"),
 )
+
+
+# Trains until its third step, tells its data workers, and is killed.
+KILLED = """
+import multiprocessing, os, signal, sys
+from atrous.data import shapes
+from atrous.recipe import load_recipe
+from atrous.train import train
+from atrous.train.progress import SilentProgress
+
+class Killed(SilentProgress):
+    def step(self, step):
+        if step == 3:
+            print(*(worker.pid for worker in multiprocessing.active_children()), flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+shapes.DEFAULT_LENGTHS.update(train=8, val=2, test=2)
+train(load_recipe("shapes-quick", sys.argv[2:]), sys.argv[1], progress=Killed())
+"""
 
 
 class Notes(SilentProgress):
@@ -89,6 +110,28 @@ def test_forty_random_kills_change_no_bit(tmp_path):
     )
     for ending in report["endings"]:
         assert ending == report["whole"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of others does not tell children")
+def test_a_trainer_that_is_killed_leaves_no_data_worker_and_goes_on(tmp_path, whole):
+    words = [sys.executable, "-c", KILLED, str(tmp_path), *SETTINGS, "data.workers=1"]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    workers = ended.stdout.split()
+    assert workers
+    end = time.monotonic() + 10
+    while any(map(_is_alive, workers)) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not any(map(_is_alive, workers))
+    train(None, tmp_path, resume=True)
+    assert _ending(tmp_path) == whole
+
+
+def _is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @pytest.mark.parametrize("call", ["fdopen", "fsync", "rename"])

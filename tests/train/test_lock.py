@@ -91,3 +91,13 @@ def test_a_file_system_without_locks_is_trained_on_all_the_same(
     else:
         with pytest.raises(ResourceError, match="cannot be written"), hold(tmp_path):
             pass
+
+
+def test_a_directory_that_is_read_only_is_named(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "open", fail)
+    said = rf"^{tmp_path}: cannot be written \(Read-only file system\)"
+    with pytest.raises(ResourceError, match=said), hold(tmp_path):
+        pass
