@@ -96,6 +96,18 @@ def write_folder_atomically(path: str | Path, fill: Callable[[Path], object]) ->
     return path
 
 
+def scratch_folder() -> "tempfile.TemporaryDirectory[str]":
+    """Return an empty folder that is gone when its `with` ends: for what writes by path only.
+
+    Example:
+        >>> with scratch_folder() as folder:
+        ...     path = write_text(Path(folder, "a.txt"), "hello")
+        >>> path.exists()
+        False
+    """
+    return tempfile.TemporaryDirectory(prefix="atrous-")
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` survive a loss of power."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from atrous.errors import MissingExtraError, UsageError
+from atrous.export.proof import SHAPES
 from atrous.fast.onnx_graph import onnx_graph
 
 onnx = pytest.importorskip("onnx")
@@ -17,8 +18,8 @@ def test_it_computes_what_the_network_does_at_every_size(make):
     session = onnxruntime.InferenceSession(
         graph.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    for shape in ((1, 65, 97, 3), (2, 1, 1, 3), (1, 17, 40, 3)):
-        images = torch.randint(0, 256, shape, dtype=torch.uint8)
+    for shape in SHAPES:
+        images = torch.randint(0, 256, (*shape, 3), dtype=torch.uint8)
         with torch.inference_mode():
             expected = model(model.preprocessing(images.permute(0, 3, 1, 2)))
         (logits,) = session.run(None, {"images": images.numpy()})

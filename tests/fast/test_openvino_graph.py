@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from atrous.errors import MissingExtraError, UsageError
+from atrous.export.proof import SHAPES
 from atrous.fast.openvino_graph import openvino_graph
 
 openvino = pytest.importorskip("openvino")
@@ -16,8 +17,8 @@ def test_it_computes_what_the_network_does_at_every_size(make, precision, limit)
     model = make("deeplabv3", channels=16)
     graph = openvino_graph(model, precision=precision)
     run = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    for shape in ((1, 65, 97, 3), (2, 1, 1, 3), (1, 17, 40, 3)):
-        images = torch.randint(0, 256, shape, dtype=torch.uint8)
+    for shape in SHAPES:
+        images = torch.randint(0, 256, (*shape, 3), dtype=torch.uint8)
         with torch.inference_mode():
             expected = model(model.preprocessing(images.permute(0, 3, 1, 2)))
         logits = run([images.numpy()])[0]

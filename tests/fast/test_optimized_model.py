@@ -56,3 +56,11 @@ def test_stored_pictures_of_another_size_are_refused(make):
     fast = optimize(make("deeplabv3"), size=(33, 65))
     with pytest.raises(UsageError, match="up to 33x65 pixels, got 34x65"):
         fast(torch.zeros(1, 34, 65, 3, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 34, 65), (34, 65, 3), (1, 34, 65, 4)])
+def test_stored_pictures_of_another_layout_are_refused(make, shape):
+    fast = optimize(make("deeplabv3"))
+    for way in (fast, fast.coarse_logits):
+        with pytest.raises(UsageError, match=r"as they are stored, \(B, H, W, 3\), got \("):
+            way(torch.zeros(shape, dtype=torch.uint8))

@@ -102,5 +102,14 @@ def test_unknown_words_are_refused(make, keywords, message):
 def test_what_has_no_program_is_refused(make):
     with pytest.raises(UsageError, match=r"reads images at scales \(0.5, 1.0\)"):
         program(make("deeplabv2", scales=(0.5, 1.0)))
-    with pytest.raises(UsageError, match="is optimized already"):
-        program(optimize(make("deeplabv3")))
+    with pytest.raises(UsageError, match="is optimized for another precision, or for a size"):
+        program(optimize(make("deeplabv3"), size=(65, 65)))
+
+
+def test_an_optimized_network_has_the_same_program_and_stays_as_it_is(make):
+    model, images = make("deeplabv3"), pixels(1, 40, 50)
+    fast = optimize(model)
+    before = fast.coarse_logits(images)
+    logits = program(fast, outputs="coarse_logits").module()(images)
+    assert torch.allclose(logits, before, atol=1e-4 * before.abs().max().item())
+    assert torch.equal(fast.coarse_logits(images), before)

@@ -3,6 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional as F
 
 from atrous.fast.taps import TapsAsChannels, keeps_size, without_dead_taps
 
@@ -19,6 +20,15 @@ def atrous(rate, *, kernel=(3, 3)):
 def test_shifted_sums_are_the_convolution(height, width, rate, kernel):
     conv, x = atrous(rate, kernel=kernel), torch.randn(2, 3, height, width)
     torch.testing.assert_close(TapsAsChannels(conv)(x), conv(x), atol=1e-5, rtol=1e-5)
+
+
+def test_taps_that_fall_on_padding_everywhere_are_not_computed(monkeypatch):
+    conv, computed = TapsAsChannels(atrous((4, 9))), []
+    plain = F.conv2d
+    monkeypatch.setattr(F, "conv2d", lambda x, w: computed.append(len(w) // 4) or plain(x, w))
+    for size in ((5, 10), (5, 9), (4, 10), (4, 9)):
+        conv(torch.randn(1, 3, *size))
+    assert computed == [9, 3, 3, 1]
 
 
 @given(height=sides, width=sides, rate=rates)

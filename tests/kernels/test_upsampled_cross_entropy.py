@@ -1,3 +1,5 @@
+from contextlib import ExitStack
+
 import pytest
 import torch
 from hypothesis import given
@@ -226,6 +228,21 @@ def test_what_is_ignored_adds_nothing_whatever_it_is():
     target[:, :2] = IGNORE
     logits[:, :, :2] = torch.nan
     assert summed_cross_entropy(logits, target, PLAIN).isfinite()
+
+
+def test_what_is_allowed_elsewhere_is_back_when_the_last_thread_has_left():
+    backend, before = torch.backends.cuda.matmul, torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("high")
+        allowed = backend.fp32_precision
+        with ExitStack() as first, ExitStack() as second:
+            first.enter_context(kernel._full_precision)
+            second.enter_context(kernel._full_precision)
+            first.close()
+            assert backend.fp32_precision == "ieee" != allowed
+        assert backend.fp32_precision == allowed
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 @pytest.mark.parametrize("precision", ["high", "medium"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from atrous.cli.console import plain, progress, results
-from atrous.cli.options import Classes, Data, Device, Engine, Ignore, Model, Precision
+from atrous.cli.options import Classes, Data, Device, Engine, Ignore, ModelOrExport, Precision
 
 if TYPE_CHECKING:
     from atrous.evaluate import Evaluation
@@ -21,7 +21,7 @@ class Evaluate:
     """
 
     data: Data
-    model: Model = "camvid-lite0"
+    model: ModelOrExport = "camvid-lite0"
     split: Annotated[str, arg(metavar="NAME", help="Which images: train, val or test.")] = "val"
     classes: Classes = ()
     ignore: Ignore = ()
@@ -35,10 +35,10 @@ class Evaluate:
         from atrous.data import open_dataset
         from atrous.evaluate import evaluate
         from atrous.evaluate.table import score_table
-        from atrous.weights import load_model
+        from atrous.predict.engine import open_model
 
         dataset = open_dataset(self.data, self.split, classes=self.classes, ignore=self.ignore)
-        model = load_model(self.model)
+        model = open_model(self.model)
         with progress("evaluate", len(dataset)) as advance:
             evaluation = evaluate(
                 model,

@@ -7,6 +7,14 @@ from tyro.conf import arg
 Model = Annotated[
     str, arg(metavar="NAME|FILE", help="A model that `atrous models` lists, or a model file.")
 ]
+ModelOrExport = Annotated[
+    str,
+    arg(
+        metavar="NAME|FILE",
+        help="A model that `atrous models` lists, a model file, or an .onnx or .xml file that "
+        "`atrous export` wrote.",
+    ),
+]
 Data = Annotated[
     str,
     arg(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from atrous.cli.console import complain, plain, progress, results
-from atrous.cli.options import Device, Engine, Flag, Model, Precision
+from atrous.cli.options import Device, Engine, Flag, ModelOrExport, Precision
 from atrous.cli.share_table import ShareTable
 from atrous.errors import SomeInputsFailedError, UsageError
 
@@ -32,7 +32,7 @@ class Predict:
             ),
         ]
     ] = ()
-    model: Model = "camvid-lite0"
+    model: ModelOrExport = "camvid-lite0"
     out: Annotated[Path, arg(metavar="DIR", help="Folder for the results.")] = Path("predictions")
     format: Annotated[
         str,

@@ -9,6 +9,7 @@ from torch import Tensor
 from atrous.data import Dataset, Sample
 from atrous.errors import DataError
 from atrous.evaluate.evaluation import Evaluation
+from atrous.fast.engines import ExportedModel
 from atrous.metrics import ConfusionMatrix
 from atrous.models import SegmentationModel
 from atrous.predict.engine import pick_engine
@@ -18,22 +19,23 @@ OnImage = Callable[[Sample, Tensor], object]
 
 
 def evaluate(
-    model: SegmentationModel,
+    model: SegmentationModel | ExportedModel,
     dataset: Dataset,
     *,
     device: str = "auto",
-    engine: str = "torch",
+    engine: str | None = None,
     precision: str = "fp32",
     on_image: OnImage | None = None,
 ) -> Evaluation:
     """Score a model on a data set: one image at a time, each at its own size.
 
     Args:
-        model: The network. The engine `torch` moves it to the device, and leaves its mode.
+        model: The network, or an exported file. The engine `torch` moves a network to the device,
+            and leaves its mode.
         dataset: Images with labels, of the model's classes.
         device: `auto` (the best there is), `cpu`, `cuda`, `cuda:1` or `mps`.
-        engine: What computes it, as for `atrous.Segmenter`. With `torch` it is the network as it
-            is written.
+        engine: What computes it, as for `atrous.Segmenter`. When left out it is `torch`, the
+            network as it is written; or what the exported file is for.
         precision: `fp32` or `bf16`.
         on_image: Called after each image with the sample and the predicted labels, (H, W) uint8
             on the device.
@@ -55,6 +57,8 @@ def evaluate(
         2
     """
     check_classes(model.classes, dataset)
+    if engine is None:
+        engine = "torch" if isinstance(model, SegmentationModel) else "auto"
     computing = pick_engine(engine, model, device=device, precision=precision)
     align_corners = model.blueprint.conventions.align_corners
     confusion = ConfusionMatrix(len(model.classes))

@@ -3,22 +3,26 @@
 What is checked is the bytes that are then written: each engine opens them as a user will.
 """
 
+import copy
+import hashlib
 import io
 import json
 import shutil
 import warnings
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
 from torch.export import ExportedProgram
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from atrous.errors import MissingExtraError
+from atrous.fast.engines.exported import FACTS
+from atrous.fast.engines.onnx_engine import open_onnx
+from atrous.fast.engines.openvino_sizes import GraphsBySize, hint_of
 from atrous.fast.onnx_graph import onnx_graph
 from atrous.fast.openvino_graph import openvino_graph
 from atrous.fast.program import program
@@ -29,10 +33,8 @@ if TYPE_CHECKING:
     import onnx
     import openvino
 
-KEY = "atrous"  # what the facts are called in a file's metadata
-
 Run = Callable[[np.ndarray], np.ndarray]
-Rates = frozenset[tuple[int, int]]
+Rates = Counter[tuple[int, int]]
 Facts = Mapping[str, Any]
 
 
@@ -41,7 +43,11 @@ class Graph(ABC):
 
     @abstractmethod
     def rates(self) -> Rates:
-        """Return (rows, columns) between the taps of the kernels that have more than one."""
+        """Return (rows, columns) between the taps of kernels that have more than one, counted."""
+
+    @abstractmethod
+    def layers(self) -> list[str]:
+        """Return the names of the modules that convolve, in their order."""
 
     @abstractmethod
     def files(self, facts: Facts, *, folder: Path) -> dict[str, bytes]:
@@ -63,12 +69,16 @@ class TorchGraph(Graph):
         nodes = [node for node in self.graph.graph.nodes if "conv2d" in str(node.target)]
         return _rates((node.args[1].meta["val"].shape, _argument(node, 5)) for node in nodes)
 
+    def layers(self) -> list[str]:
+        """Return none: no layer of it is kept from being quantized."""
+        return []
+
     def files(self, facts: Facts, *, folder: Path) -> dict[str, bytes]:
         """Return the one file, an archive with the facts as `atrous.json`."""
         content = io.BytesIO()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own, on its format
-            extra: dict[str, Any] = {f"{KEY}.json": json.dumps(facts)}
+            extra: dict[str, Any] = {f"{FACTS}.json": json.dumps(facts)}
             torch.export.save(self.graph, content, extra_files=extra)
         return {".pt2": content.getvalue()}
 
@@ -101,25 +111,21 @@ class OnnxGraph(Graph):
             found.append((shapes[weight], given[0] if given else (1, 1)))
         return _rates(found)
 
+    def layers(self) -> list[str]:
+        """Return the modules, as `onnx_graph` calls the nodes by them."""
+        nodes = (node for node in self.graph.graph.node if node.op_type == "Conv")
+        return list(dict.fromkeys(_module(node.name) for node in nodes))
+
     def files(self, facts: Facts, *, folder: Path) -> dict[str, bytes]:
         """Return the one file, with the weights and the facts inside."""
         import onnx
 
-        onnx.helper.set_model_props(self.graph, {KEY: json.dumps(facts)})
+        onnx.helper.set_model_props(self.graph, {FACTS: json.dumps(facts)})
         return {".onnx": self.graph.SerializeToString()}
 
     def start(self, files: Mapping[str, bytes]) -> Run:
         """Open it with ONNX Runtime, on the CPU."""
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingExtraError("onnxruntime", "onnx") from error
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors
-        options.intra_op_num_threads = torch.get_num_threads()
-        session = onnxruntime.InferenceSession(
-            files[".onnx"], options, providers=["CPUExecutionProvider"]
-        )
+        session = open_onnx(files[".onnx"])
         return lambda images: np.asarray(session.run(None, {"images": images})[0])
 
 
@@ -141,24 +147,31 @@ class OpenVinoGraph(Graph):
 
     def rates(self) -> Rates:
         """Return the dilations of its convolutions."""
-        kinds = ("Convolution", "GroupConvolution")
-        nodes = [node for node in self.graph.get_ops() if node.get_type_name() in kinds]
         return _rates(
-            (tuple(node.input(1).get_shape()), node.get_attributes()["dilations"]) for node in nodes
+            (tuple(node.input(1).get_shape()), node.get_attributes()["dilations"])
+            for node in self._convolutions()
         )
 
+    def layers(self) -> list[str]:
+        """Return the modules, as the graph of ONNX that it was made of calls the nodes."""
+        names = (_module(node.get_friendly_name()) for node in self._convolutions())
+        return list(dict.fromkeys(names))
+
     def files(self, facts: Facts, *, folder: Path) -> dict[str, bytes]:
-        """Return the weights, and the graph with the facts."""
+        """Return the weights, and the graph with the facts and the digest of the weights."""
         import openvino
 
         graph = self.graph.clone()
-        graph.set_rt_info(json.dumps(facts), [KEY])
         if self.size is not None:
             graph.reshape([1, *self.size, graph.input().partial_shape[3].get_length()])
 
         def fill(scratch: Path) -> None:
             # As it is: save_model would shorten the names of the layers.
-            openvino.serialize(graph, scratch / "graph.xml", scratch / "graph.bin")
+            xml, weights = scratch / "graph.xml", scratch / "graph.bin"
+            openvino.serialize(graph, xml, weights)
+            sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+            graph.set_rt_info(json.dumps({**facts, "weights_sha256": sha256}), [FACTS])
+            openvino.serialize(graph, xml, weights)
 
         scratch = write_folder_atomically(folder / ".openvino", fill)  # it writes by path only
         try:
@@ -172,22 +185,23 @@ class OpenVinoGraph(Graph):
         import openvino
 
         core = openvino.Core()
+
+        def read(_: object = None) -> openvino.Model:
+            return core.read_model(files[".xml"], files[".bin"])
+
+        if self.size is not None:
+            fixed = GraphsBySize(read, hint=self.hint)
+            return lambda images: fixed(torch.from_numpy(images)).numpy().copy()
         options = {
             "INFERENCE_PRECISION_HINT": self.hint,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
+        compiled = core.compile_model(read(), "CPU", options)
+        return lambda images: compiled([images])[0].copy()
 
-        @lru_cache(maxsize=1)
-        def compiled(shape: tuple[int, ...] | None) -> Any:
-            graph = core.read_model(files[".xml"], files[".bin"])
-            if shape is not None:
-                graph.reshape(list(shape))
-            return core.compile_model(graph, "CPU", options)
-
-        def run(images: np.ndarray) -> np.ndarray:
-            return compiled(None if self.size is None else images.shape)([images])[0].copy()
-
-        return run
+    def _convolutions(self) -> list[Any]:
+        kinds = ("Convolution", "GroupConvolution")
+        return [node for node in self.graph.get_ordered_ops() if node.get_type_name() in kinds]
 
 
 def build(model: SegmentationModel, *, to: str, outputs: str, precision: str) -> Graph:
@@ -202,25 +216,45 @@ def build(model: SegmentationModel, *, to: str, outputs: str, precision: str) ->
         return TorchGraph(program(model, outputs=outputs, precision=stored))
     if to == "onnx":
         return OnnxGraph(onnx_graph(model, outputs=outputs, precision=stored))
-    hint = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}[precision]
-    return OpenVinoGraph(openvino_graph(model, outputs=outputs, precision=stored), hint=hint)
+    graph = openvino_graph(model, outputs=outputs, precision=stored)
+    return OpenVinoGraph(graph, hint=hint_of(precision))
 
 
 def rates_of(model: SegmentationModel) -> Rates:
-    """Return the rates of a network's kernels, without those that only training uses."""
-    training = {id(module) for module in (model.auxiliary or nn.Module()).modules()}
-    convs = [
-        module
-        for module in model.modules()
-        if isinstance(module, nn.Conv2d) and id(module) not in training
-    ]
-    return _rates((tuple(conv.weight.shape), conv.dilation) for conv in convs)
+    """Return the rates of the kernels that a network applies to images, each as often as it does.
+
+    Those that only training uses are none of them.
+    """
+    shadow = copy.deepcopy(model).eval().to("meta")
+    images = torch.empty(1, model.blueprint.in_channels, 97, 129, device="meta")
+    with warnings.catch_warnings(), torch.no_grad(), _Convolutions() as seen:
+        warnings.simplefilter("ignore")  # the images are made up: a word on their size misleads
+        shadow.classify(shadow.backbone(images))
+    return _rates(seen.found)
+
+
+class _Convolutions(TorchDispatchMode):
+    """Notes each convolution that is computed: the shape of its weights, and its dilation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[Iterable[int], Iterable[int]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.convolution.default:
+            self.found.append((args[1].shape, args[5]))
+        return func(*args, **(kwargs or {}))
 
 
 def _rates(found: Iterable[tuple[Iterable[int], Iterable[int]]]) -> Rates:
     """Return the dilations, given each kernel's weights and its dilation."""
     pairs = [(list(shape)[-2:], tuple(int(rate) for rate in dilation)) for shape, dilation in found]
-    return frozenset((rows, columns) for shape, (rows, columns) in pairs if max(shape) > 1)
+    return Counter((rows, columns) for shape, (rows, columns) in pairs if max(shape) > 1)
+
+
+def _module(name: str) -> str:
+    """Return the module that a node is of."""
+    return name.partition("/")[0]
 
 
 def _argument(node: torch.fx.Node, number: int) -> Any:

@@ -33,6 +33,10 @@ LEAST_EQUAL = {"fp32": 0.999, "fp16": 0.97, "bf16": 0.9, "int8": 0.7}
 """The share of equal labels below which an export is refused."""
 
 
+class NotTheSameError(DataError):
+    """An export computes something else than its network."""
+
+
 @dataclass(frozen=True)
 class Proof:
     """How far an export and its source were apart.
@@ -44,7 +48,8 @@ class Proof:
             given lies below the best.
         largest: The largest logit of the source, by its size.
         equal_labels: Share of the pixels with the same class.
-        rates: (rows, columns) between the taps of its kernels, as in the source.
+        rates: (rows, columns) between the taps of its kernels; each occurs as often as in the
+            source.
     """
 
     precision: str
@@ -82,11 +87,11 @@ def prove(
         rates: Those of the network's kernels, and those of the export's.
 
     Raises:
-        DataError: They do not compute the same.
+        NotTheSameError: They do not compute the same.
     """
     ours, theirs = rates
     if ours != theirs:
-        raise DataError(
+        raise NotTheSameError(
             f"the export lost rates of the network: kernels with the rates {_listed(ours)} became "
             f"kernels with {_listed(theirs)}"
         )
@@ -133,7 +138,7 @@ def _difference(expected: Tensor, got: Tensor, *, is_labels: bool) -> float:
 
 def _check_shape(images: Tensor, got: tuple[int, ...], expected: tuple[int, ...]) -> None:
     if tuple(got) != expected:
-        raise DataError(
+        raise NotTheSameError(
             f"the export gives {tuple(got)} labels for images of {tuple(images.shape)}, "
             f"the network {expected}"
         )
@@ -143,7 +148,7 @@ def _check(proof: Proof) -> None:
     least = LEAST_EQUAL[proof.precision]
     far = proof.precision == "fp32" and not proof.relative <= LARGEST_DIFFERENCE
     if far or math.isnan(proof.difference) or proof.equal_labels < least:
-        raise DataError(
+        raise NotTheSameError(
             f"the export computes something else: logits of up to {proof.largest:.3g} differ by "
             f"{proof.difference:.1e}, {100 * proof.equal_labels:.2f} % of the labels are equal; "
             f"{proof.precision} needs {100 * least:g} %"
@@ -152,4 +157,4 @@ def _check(proof: Proof) -> None:
 
 
 def _listed(rates: Rates) -> str:
-    return ", ".join(f"{rows}x{columns}" for rows, columns in sorted(rates)) or "none"
+    return ", ".join(f"{count} of {a}x{b}" for (a, b), count in sorted(rates.items())) or "none"

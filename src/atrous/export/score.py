@@ -40,30 +40,52 @@ class Drop:
         return asdict(self)
 
 
-def score_drop(model: SegmentationModel, run: Run, dataset: Dataset) -> Drop:
-    """Score a network and its export on a data set, one image at a time, each at its own size.
+def score(model: SegmentationModel, dataset: Dataset) -> float:
+    """Return the mean IoU of a network on a data set, as a fraction.
 
     Args:
         model: The network, on the CPU.
-        run: The export, with labels or logits as its output.
         dataset: Images with labels, of the network's classes.
 
     Raises:
         DataError: The classes differ, or a sample cannot be read.
     """
-    before = evaluate(model, dataset, device="cpu")
+    return evaluate(model, dataset, device="cpu").scores.mean_iou
+
+
+def score_drop(before: float, run: Run, dataset: Dataset, *, model: SegmentationModel) -> Drop:
+    """Score an export on a data set, one image at a time, each at its own size.
+
+    Args:
+        before: Mean IoU of its network.
+        run: The export, with labels or logits as its output.
+        dataset: Images with labels, of the network's classes.
+        model: The network.
+
+    Raises:
+        DataError: A sample cannot be read.
+    """
     confusion = ConfusionMatrix(len(model.classes))
+    align_corners = model.blueprint.conventions.align_corners
     for number in range(len(dataset)):
         sample = dataset[number]
         truth = torch.tensor(np.ascontiguousarray(sample.labels))
-        confusion.update(labels_of(run, sample.image), truth)
+        confusion.update(labels_of(run, sample.image, align_corners=align_corners), truth)
     after = confusion.compute().mean_iou
-    return Drop(dataset.name, len(dataset), before.scores.mean_iou, after)
+    return Drop(dataset.name, len(dataset), before, after)
 
 
-def labels_of(run: Run, image: np.ndarray) -> torch.Tensor:
-    """Return the labels (H, W) of an image (H, W, C), whatever the output of the export is."""
+def labels_of(run: Run, image: np.ndarray, *, align_corners: bool = False) -> torch.Tensor:
+    """Return the labels (H, W) of an image (H, W, C), whatever the output of the export is.
+
+    Args:
+        run: The export.
+        image: The image.
+        align_corners: How the network brings its logits to the size of the image.
+    """
     found = torch.from_numpy(run(np.ascontiguousarray(image)[None]))
     if found.ndim == 3:
-        return found[0]
-    return label_map(found, size=(image.shape[0], image.shape[1]))[0]
+        # Torch computes next to nothing in uint16, which files with many classes have.
+        return found[0].int() if found.dtype == torch.uint16 else found[0]
+    height, width = image.shape[:2]
+    return label_map(found, size=(height, width), align_corners=align_corners)[0]

@@ -58,6 +58,11 @@ class OptimizedModel(SegmentationModel):
             self._run = torch.compile(network.coarse_logits, options={"freezing": True})
         super().train(False)
 
+    @property
+    def is_general(self) -> bool:
+        """Whether it computes in float32 and takes images of any size, as all engines need it."""
+        return self.dtype == torch.float32 and self.largest is None
+
     def classify(self, features: Features) -> Tensor:
         """Return logits (B, K, h, w) for the backbone's maps, on the finest grid computed."""
         return self.network.classify(features)
@@ -69,7 +74,18 @@ class OptimizedModel(SegmentationModel):
         return super().forward(images)
 
     def normalized(self, images: Tensor) -> Tensor:
-        """Return what the network expects, (B, C, H, W), for stored images (B, H, W, C) uint8."""
+        """Return what the network expects, (B, C, H, W), for stored images (B, H, W, C) uint8.
+
+        Raises:
+            UsageError: They have another layout, or not as many channels as the network reads.
+        """
+        channels = self.blueprint.in_channels
+        if images.ndim != 4 or images.shape[3] != channels:
+            raise UsageError(
+                f"uint8 images are taken as they are stored, (B, H, W, {channels}), got "
+                f"{tuple(images.shape)}; for (B, {channels}, H, W) use .permute(0, 2, 3, 1), for "
+                "one image [None]"
+            )
         # In place, and in the order of the bytes, which is that of channels last.
         return images.permute(0, 3, 1, 2).float().add_(self._shift).mul_(self._scale)
 
@@ -79,7 +95,8 @@ class OptimizedModel(SegmentationModel):
         There are no auxiliary ones.
 
         Raises:
-            UsageError: The images are larger than the size it was optimized for.
+            UsageError: The images are larger than the size it was optimized for; or they are uint8
+                and not (B, H, W, C).
         """
         if images.dtype == torch.uint8:
             images = self.normalized(images)

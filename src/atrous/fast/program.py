@@ -12,6 +12,7 @@ network is written, and change no value:
 Axes: B images, H rows, W columns, C channels; K classes; h, w of the map that is classified.
 """
 
+import copy
 import warnings
 from typing import Any
 
@@ -70,8 +71,11 @@ def program(
             f"a network that reads images at scales {model.blueprint.scales} has no program for "
             "every size; create it with scales=(1.0,)"
         )
-    if isinstance(model, OptimizedModel):
-        raise UsageError("the model is optimized already; give the one it was made from")
+    if isinstance(model, OptimizedModel) and not model.is_general:
+        raise UsageError(
+            "the model is optimized for another precision, or for a size; give the one it was made "
+            "from"
+        )
     network = _Steps(model, outputs, DTYPES[precision])
     images = torch.zeros(*_EXAMPLE, model.blueprint.in_channels, dtype=torch.uint8)
     sides = {number: Dim(name, min=1, max=LARGEST) for number, name in enumerate(_AXES)}
@@ -98,7 +102,8 @@ class _Steps(nn.Module):
 
     def __init__(self, model: SegmentationModel, outputs: str, dtype: torch.dtype) -> None:
         super().__init__()
-        network = optimize(model).network.cpu()
+        fast = copy.deepcopy(model) if isinstance(model, OptimizedModel) else optimize(model)
+        network = fast.network.cpu()
         self.sides = network.backbone._sides
         self.align_corners = model.blueprint.conventions.align_corners
         self.outputs, self.dtype = outputs, dtype

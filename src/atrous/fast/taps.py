@@ -4,6 +4,7 @@ Axes: B batch, C channels in, D channels out, K kernel taps, H rows, W columns.
 """
 
 import copy
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -59,8 +60,9 @@ class TapsAsChannels(nn.Module):
     """An atrous convolution as one 1x1 convolution to K times the channels, and K shifted sums.
 
     What a cell gives to its neighbours does not depend on where they are, so a 1x1 convolution
-    gives it for all taps; each tap's share is then shifted to its place, in float32. oneDNN's
-    bfloat16 kernels for wide padding take up to ten times as long.
+    gives it for all taps; each tap's share is then shifted to its place, in float32. Taps that
+    fall on padding everywhere are left out. oneDNN's bfloat16 kernels for wide padding take up to
+    ten times as long.
 
     Args:
         conv: A dense convolution that keeps the size of its map.
@@ -89,20 +91,26 @@ class TapsAsChannels(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the map (B, D, H, W) of x (B, C, H, W)."""
         height, width = x.shape[-2:]
-        shares = F.conv2d(x, self.weight).unflatten(1, (-1, self.out_channels))
+        rows, columns = self._live(height, axis=0), self._live(width, axis=1)
+        weight = self.weight.unflatten(0, (*self.kernel_size, self.out_channels))
+        weight = weight[rows.start : rows.stop, columns.start : columns.stop].flatten(0, 2)
+        shares = F.conv2d(x, weight).unflatten(1, (-1, self.out_channels))
         total = shares[:, 0].new_empty(shares[:, 0].shape, dtype=torch.float32)
         total = total.contiguous(memory_format=torch.channels_last)
         total.copy_(self.bias.view(-1, 1, 1).expand_as(total))
-        columns = self.kernel_size[1]
-        for tap in range(shares.shape[1]):
-            to_rows, from_rows = self._overlap(height, tap // columns, axis=0)
-            to_columns, from_columns = self._overlap(width, tap % columns, axis=1)
-            total[..., to_rows, to_columns] += shares[:, tap, :, from_rows, from_columns]
+        for number, (row, column) in enumerate(product(rows, columns)):
+            to_rows, from_rows = self._overlap(height, row, axis=0)
+            to_columns, from_columns = self._overlap(width, column, axis=1)
+            total[..., to_rows, to_columns] += shares[:, number, :, from_rows, from_columns]
         return total.to(x.dtype)
+
+    def _live(self, side: int, *, axis: int) -> range:
+        """Return the taps along an axis that fall on a map for some of its cells."""
+        taps, reach = self.kernel_size[axis], (side - 1) // self.dilation[axis]
+        return range(max(0, taps // 2 - reach), min(taps, taps // 2 + reach + 1))
 
     def _overlap(self, side: int, tap: int, *, axis: int) -> tuple[slice, slice]:
         """Return the cells that a tap writes along an axis, and those it reads for them."""
         offset = (tap - self.kernel_size[axis] // 2) * self.dilation[axis]
-        first, last = max(0, -offset), max(0, min(side, side - offset))
-        first = min(first, last)
+        first, last = max(0, -offset), min(side, side - offset)
         return slice(first, last), slice(first + offset, last + offset)

@@ -12,7 +12,7 @@ would wait for one another ten thousand times, and for long where others use the
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from threading import Lock
 from typing import Any, NamedTuple
 
 import torch
@@ -115,7 +115,7 @@ def _in_threads(work: Callable[[slice], None], logits: Tensor, values: int) -> N
         with torch.inference_mode(inference), torch.no_grad():  # each thread has modes of its own
             work(images)
 
-    with _full_precision():
+    with _full_precision:
         if threads == 1:
             return work_alike(slice(None))
         torch.set_num_threads(1)
@@ -247,19 +247,35 @@ def _blocks(
             gradient[image] = narrow.movedim(0, 1)
 
 
-@contextmanager
-def _full_precision() -> Iterator[None]:
+class _FullPrecision:
     """Multiply matrices in float32 proper, for those who allow TF32 or bfloat16 elsewhere.
+
+    Torch has one setting for the whole process. So it is changed when the first thread enters, and
+    is what it was when the last one has left.
 
     Autocast leaves products alone that are written into a given tensor, as all are here.
     """
-    mkldnn = torch.backends.mkldnn
-    backends = (torch.backends.cuda.matmul, mkldnn.matmul)  # pyright: ignore[reportAttributeAccessIssue]
-    allowed = [backend.fp32_precision for backend in backends]
-    try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
-        yield
-    finally:
-        for backend, precision in zip(backends, allowed, strict=True):
-            backend.fp32_precision = precision
+
+    def __init__(self) -> None:
+        mkldnn = torch.backends.mkldnn
+        self._backends = (torch.backends.cuda.matmul, mkldnn.matmul)  # pyright: ignore[reportAttributeAccessIssue]
+        self._allowed: list[Any] = []
+        self._inside, self._lock = 0, Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._allowed = [backend.fp32_precision for backend in self._backends]
+                for backend in self._backends:
+                    backend.fp32_precision = "ieee"
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                for backend, precision in zip(self._backends, self._allowed, strict=True):
+                    backend.fp32_precision = precision
+
+
+_full_precision = _FullPrecision()

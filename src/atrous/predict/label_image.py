@@ -12,7 +12,7 @@ def label_image(engine: Engine, image: np.ndarray, *, align_corners: bool = Fals
     """Return the most likely class of each pixel.
 
     Args:
-        engine: What computes the network.
+        engine: What computes the network: its logits, or its labels.
         image: (H, W, 3) uint8 RGB.
         align_corners: How the network brings its logits to the size of the image.
 
@@ -29,5 +29,7 @@ def label_image(engine: Engine, image: np.ndarray, *, align_corners: bool = Fals
     """
     # A copy, since torch takes neither mirrored views nor, without a warning, read-only arrays.
     logits = engine(torch.tensor(np.ascontiguousarray(image))[None])
+    if logits.ndim == 3:  # the labels of an exported file
+        return logits[0]
     height, width = image.shape[:2]
     return label_map(logits, size=(height, width), align_corners=align_corners)[0]

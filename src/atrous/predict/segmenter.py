@@ -9,11 +9,11 @@ from PIL import Image, ImageOps
 
 from atrous.data.images import read_image
 from atrous.errors import DataError, UsageError
+from atrous.fast.engines.exported import ExportedModel, is_exported
 from atrous.models import SegmentationModel
-from atrous.predict.engine import check_words, pick_engine
+from atrous.predict.engine import check_words, open_model, pick_engine
 from atrous.predict.label_image import label_image
 from atrous.predict.segmentation import Segmentation
-from atrous.weights import load_model
 
 Photo = str | Path | Image.Image | np.ndarray
 
@@ -24,9 +24,9 @@ class Segmenter:
     """Segment photographs of any size with one model.
 
     Args:
-        model: A name that `atrous models` lists, a model file, or a network. A network stays as it
-            is, and its weights are taken as they are now; only the engine `torch` computes the
-            network itself, and moves it to the device.
+        model: A name that `atrous models` lists, a model file, a file of `atrous export` (`.onnx`,
+            `.xml`), or a network. A network stays as it is, and its weights are taken as they are
+            now; only the engine `torch` computes the network itself, and moves it to the device.
         device: `auto` (the best there is), `cpu`, `cuda`, `cuda:1` or `mps`.
         engine: What computes the network: `torch`, `optimized`, `compiled`, `onnxruntime`,
             `openvino`; or `auto`: `optimized`, and for sizes of which there are many pictures
@@ -48,14 +48,15 @@ class Segmenter:
 
     def __init__(
         self,
-        model: str | Path | SegmentationModel,
+        model: str | Path | SegmentationModel | ExportedModel,
         *,
         device: str = "auto",
         engine: str = "auto",
         precision: str = "fp32",
     ) -> None:
-        check_words(engine, device=device, precision=precision)
-        network = model if isinstance(model, SegmentationModel) else load_model(model)
+        if not is_exported(model):
+            check_words(engine, device=device, precision=precision)
+        network = open_model(model) if isinstance(model, str | Path) else model
         self.engine = pick_engine(engine, network, device=device, precision=precision)
         self.classes, self.palette = network.classes, network.palette
         self._align_corners = network.blueprint.conventions.align_corners

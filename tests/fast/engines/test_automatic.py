@@ -13,34 +13,42 @@ CPU = torch.device("cpu")
 class Rival:
     """An engine that takes, and gives, what a test wants."""
 
-    name, precision = "openvino", "fp32"
+    precision = "fp32"
 
-    def __init__(self, model, *, seconds=0.0, off_by=0.0):
-        self._model, self._seconds, self._off_by = model, seconds, off_by
+    def __init__(self, name, model, *, seconds=0.0, off_by=0.0, pictures=99):
+        self.name, self._model, self._seconds, self._off_by = name, model, seconds, off_by
+        self._pictures = pictures
 
     def __call__(self, images):
+        self._pictures -= 1
+        if self._pictures < 0:
+            raise ValueError("out of paper")
         time.sleep(self._seconds)
         return self._model.coarse_logits(images) + self._off_by
 
 
 @pytest.fixture
 def auto(make, monkeypatch, cache):
-    """An automatic engine that takes 50 ms and knows one rival; counts how often it is opened."""
+    """An automatic engine that takes 50 ms, and rivals; notes which of them are opened."""
     network = optimize(make())
 
-    def build(*, patience=0.0, **rival):
-        def open_engine(*_, **__):
-            build.opened += 1
-            return Rival(network, **rival)
+    def build(*, patience=0.0, rivals=("openvino",), precision="fp32", unopened=(), **rival):
+        def open_engine(name, *_, **__):
+            build.opened.append(name)
+            if name in unopened:
+                raise OSError("there is no compiler")
+            return Rival(name, network, **rival)
 
-        monkeypatch.setattr("atrous.fast.engines.automatic.available", lambda *_: ("openvino",))
+        monkeypatch.setattr("atrous.fast.engines.automatic.available", lambda *_: rivals)
         monkeypatch.setattr("atrous.fast.engines.automatic.open_engine", open_engine)
-        engine = AutomaticEngine(make(), device=CPU, cache=cache, patience=patience)
+        engine = AutomaticEngine(
+            make(), device=CPU, cache=cache, patience=patience, precision=precision
+        )
         fast = engine.model.coarse_logits
         engine.model.coarse_logits = lambda images: time.sleep(0.05) or fast(images)
         return engine
 
-    build.opened = 0
+    build.opened = []
     return build
 
 
@@ -48,7 +56,7 @@ def test_one_picture_waits_for_no_comparison(auto, images):
     engine = auto()
     assert engine(images).shape == (2, 3, 3, 4)
     assert engine.name == "optimized"
-    assert auto.opened == 0
+    assert not auto.opened
 
 
 def test_many_pictures_of_a_size_go_to_the_fastest(auto, images):
@@ -64,20 +72,54 @@ def test_patience_is_in_seconds_of_one_size(auto, images):
     for _ in range(2):
         engine(images)
         engine(images[:, :30])
-    engine._spent[2, 30, 57] = 2e6
+    engine._sizes[2, 30, 57].spent = 2e6
     engine(images)
-    assert auto.opened == 0
+    assert not auto.opened
     engine(images[:, :30])
-    assert auto.opened == 1
+    assert auto.opened == ["openvino"]
 
 
-@pytest.mark.parametrize("keywords", [{"seconds": 0.5}, {"off_by": 1.0}])
-def test_a_rival_that_is_slow_or_wrong_is_not_taken(auto, images, keywords):
+def test_all_that_are_installed_are_tried_those_that_open_slowly_later(auto, images):
+    engine = auto(patience=1e3, rivals=("optimized", "compiled", "onnxruntime", "openvino"))
+    engine(images)
+    opened = []
+    for seconds in (1e3, 4e3, 8e3):
+        engine._sizes[2, 41, 57].spent = seconds
+        engine(images)
+        opened.append(tuple(auto.opened))
+    assert [names[-1] for names in opened] == ["openvino", "onnxruntime", "compiled"]
+    assert len(opened[-1]) == 3
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"seconds": 0.2},
+        {"off_by": 1.0},
+        {"off_by": float("nan")},
+        {"off_by": float("nan"), "precision": "bf16"},
+        {"off_by": torch.tensor([9.0, 0, 0]).view(3, 1, 1), "precision": "bf16"},
+        {"pictures": 0},
+        {"unopened": ("openvino",)},
+    ],
+)
+def test_a_rival_that_is_slow_or_wrong_or_fails_is_not_taken(auto, images, keywords):
     engine = auto(**keywords)
     for _ in range(3):
-        engine(images)
+        assert engine(images).isfinite().all()
     assert engine.name == "optimized"
-    assert auto.opened == 1
+    assert auto.opened == ["openvino"]
+
+
+def test_one_that_fails_later_is_given_up(auto, images):
+    engine = auto(pictures=6)  # one to compare, three in the race, and these two
+    for _ in range(3):
+        engine(images)
+    assert engine.name == "openvino"
+    for _ in range(2):
+        assert engine(images).isfinite().all()
+        assert engine.name == "optimized"
+    assert auto.opened == ["openvino"]
 
 
 def test_what_was_found_is_remembered(auto, images, cache, monkeypatch):

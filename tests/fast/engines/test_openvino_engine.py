@@ -36,19 +36,6 @@ def test_bfloat16_is_close_by(make, images):
     assert difference(engine(images), TorchEngine(model, device=CPU)(images)) < 0.1
 
 
-class Graph:
-    def infer(self, inputs):
-        return inputs
-
-
-def test_few_graphs_are_kept(make, images, monkeypatch):
-    monkeypatch.setattr(OpenVINOEngine, "_compile", lambda *_: Graph())
-    engine = OpenVINOEngine(make())
-    for rows in (1, 2, 3, 4, 1, 5):
-        engine(images[:, :rows])
-    assert [shape[1] for shape in engine._graphs] == [3, 4, 1, 5]
-
-
 def test_an_optimized_model_does_unless_it_holds_for_less(make, images):
     model = make()
     fast = optimize(model)

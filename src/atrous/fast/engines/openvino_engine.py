@@ -2,8 +2,6 @@
 
 import copy
 import warnings
-from collections import OrderedDict
-from threading import Lock
 from typing import Any
 
 import torch
@@ -11,12 +9,10 @@ from torch import Tensor, nn
 
 from atrous.errors import UsageError
 from atrous.fast.engines.live_taps import with_live_taps
+from atrous.fast.engines.openvino_sizes import GraphsBySize, hint_of
 from atrous.fast.optimized_model import OptimizedModel
 from atrous.fast.rewriting import optimize
 from atrous.models import SegmentationModel
-
-_HINTS = {"fp32": "f32", "bf16": "bf16"}
-_KEPT = 4  # graphs; each holds the weights again, in the order that its kernels want
 
 
 class OpenVINOEngine:
@@ -42,34 +38,18 @@ class OpenVINOEngine:
         if precision == "bf16":
             with_live_taps(network.network)
         self._network = _FromPictures(network)
-        self._graphs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
-        self._lock = Lock()  # a graph has one set of buffers
+        self._run = GraphsBySize(self._graph, hint=hint_of(precision))
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return logits (B, K, h, w) for stored images (B, H, W, 3)."""
-        images = images.cpu()
-        with self._lock:
-            shape = tuple(images.shape)
-            if shape not in self._graphs:
-                self._graphs[shape] = self._compile(images)
-                if len(self._graphs) > _KEPT:
-                    self._graphs.popitem(last=False)
-            self._graphs.move_to_end(shape)
-            return torch.from_numpy(self._graphs[shape].infer([images.numpy()])[0])
+        return self._run(images)
 
-    def _compile(self, images: Tensor) -> Any:
+    def _graph(self, images: Tensor) -> Any:
         import openvino
 
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of the tracer: that the size is taken as it is
-            graph = openvino.convert_model(self._network, example_input=images)
-        graph.reshape(list(images.shape))
-        settings = {
-            "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "PERFORMANCE_HINT": "LATENCY",
-        }
-        return openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
+            return openvino.convert_model(self._network, example_input=images)
 
 
 class _FromPictures(nn.Module):
@@ -88,7 +68,7 @@ def _foldable(model: SegmentationModel) -> OptimizedModel:
     """Return an optimized copy in float32, for any size, on the CPU."""
     if not isinstance(model, OptimizedModel):
         return optimize(model).cpu()
-    if model.dtype != torch.float32 or model.largest is not None:
+    if not model.is_general:
         raise UsageError(
             "the model is optimized for another precision, or for a size; give the engine "
             "'openvino' the one it was made from"

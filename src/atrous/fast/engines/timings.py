@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from atrous.models import SegmentationModel
 
 SWITCH = "ATROUS_ENGINE_CACHE"  # 0 keeps no timings, and reads none
 _MOST = 500  # entries
+_STEPS = 8  # sizes told apart between a side and its double
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,15 @@ def timing_key(model: SegmentationModel, *, shape: tuple[int, ...], precision: s
 
     Args:
         model: The network, where it computes.
-        shape: (B, H, W) of the images.
+        shape: (B, H, W) of the images; sides that differ by some percent take as long, and have
+            one key.
         precision: What it computes in.
     """
     device = next(model.parameters()).device
     facts = [
         model.blueprint.model_dump_json(),
-        shape,
+        shape[0],
+        *(round(_STEPS * math.log2(side)) for side in shape[1:]),
         precision,
         torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         platform.node(),

@@ -93,9 +93,10 @@ def _on(model: SegmentationModel, device: torch.device) -> SegmentationModel:
 
 
 def _as_asked(model: OptimizedModel, precision: str, *, compiled: bool) -> OptimizedModel:
-    if compiled or (precision == "bf16" and model.dtype != torch.bfloat16):
+    if precision == "bf16" and model.dtype != torch.bfloat16:
         raise UsageError(
-            "the model is optimized already; for another precision, or to compile it, give the "
-            "one it was made from"
+            "the model is optimized already; for another precision, give the one it was made from"
         )
-    return model
+    if not compiled:
+        return model
+    return OptimizedModel(model.network, dtype=model.dtype, largest=model.largest, compiled=True)

@@ -1,0 +1,101 @@
+"""Graphs of OpenVINO, each compiled for one size of image."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from atrous.devices import has_fast_bf16
+from atrous.errors import DataError
+from atrous.fast.openvino_precision import early_layers, with_float32
+
+if TYPE_CHECKING:
+    import openvino
+
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_KEPT = 4  # graphs; each holds the weights again, in the order that its kernels want
+
+
+class GraphsBySize:
+    """A network in OpenVINO on the processor. The first images of a size wait for their graph.
+
+    A graph of one size knows which taps fall on padding. And in 8-bit numbers it is a must: with
+    sizes left open, OpenVINO up to 2026.4 crashes on processors whose matrix unit is AMX
+    (github.com/openvinotoolkit/openvino/issues/37577).
+
+    Args:
+        make: Returns a graph, which is then fixed to the size, for images (B, H, W, C) uint8.
+        hint: What shall be computed in: what `hint_of` returns. In `bf16` what is in
+            `early_layers` still takes float32.
+    """
+
+    def __init__(self, make: "Callable[[Tensor], openvino.Model]", *, hint: str) -> None:
+        self._make, self._hint = make, hint
+        self._graphs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._lock = Lock()  # a graph has one set of buffers
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the graph's output for stored images (B, H, W, C)."""
+        images = images.cpu().contiguous()
+        with self._lock:
+            shape = tuple(images.shape)
+            if shape not in self._graphs:
+                self._graphs[shape] = self._compile(images)
+                if len(self._graphs) > _KEPT:
+                    self._graphs.popitem(last=False)
+            self._graphs.move_to_end(shape)
+            found = self._graphs[shape].infer([images.numpy()], share_inputs=True)
+            return torch.from_numpy(found[0])
+
+    def _compile(self, images: Tensor) -> Any:
+        graph = self._make(images)
+        graph.reshape(list(images.shape))
+        _check_fixed(graph)
+        if self._hint == "bf16" and (names := early_layers(graph)):
+            # OpenVINO 2026.4 fails on some mixtures.
+            with suppress(RuntimeError):
+                return self._compiled(with_float32(graph, names))
+        return self._compiled(graph)
+
+    def _compiled(self, graph: "openvino.Model") -> Any:
+        import openvino
+
+        settings = {
+            "INFERENCE_PRECISION_HINT": self._hint,
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        return openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
+
+
+def hint_of(precision: str) -> str:
+    """Return what OpenVINO calls a precision; of `int8`, what its float layers shall have.
+
+    Example:
+        >>> hint_of("fp16")
+        'f16'
+    """
+    if precision == "int8":
+        precision = "bf16" if has_fast_bf16(torch.device("cpu")) else "fp32"
+    return _HINTS[precision]
+
+
+def _check_fixed(graph: "openvino.Model") -> None:
+    """Make sure that no map of a graph in 8-bit numbers has an open size.
+
+    Raises:
+        DataError: One has.
+    """
+    nodes = graph.get_ops()
+    if not any(node.get_type_name() == "FakeQuantize" for node in nodes):
+        return
+    for node in nodes:
+        if any(output.get_partial_shape().is_dynamic for output in node.outputs()):
+            raise DataError(
+                f"{node.get_friendly_name()}: a map of this graph has no fixed size, with which "
+                "OpenVINO crashes on some processors in 8-bit numbers; export it anew"
+            )
