@@ -16,8 +16,12 @@ pytest.importorskip("onnx")
 def test_it_computes_what_the_network_does_at_every_size(make, precision, limit):
     model = make("deeplabv3", channels=16)
     graph = openvino_graph(model, precision=precision)
-    run = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    assert graph.input().partial_shape == openvino.PartialShape([-1, -1, -1, 3])
     for shape in SHAPES:
+        # With sizes left open, OpenVINO 2026.4 now and then ends the process on AMX.
+        fixed = graph.clone()
+        fixed.reshape([*shape, 3])
+        run = openvino.Core().compile_model(fixed, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         images = torch.randint(0, 256, (*shape, 3), dtype=torch.uint8)
         with torch.inference_mode():
             expected = model(model.preprocessing(images.permute(0, 3, 1, 2)))

@@ -12,6 +12,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -196,8 +197,15 @@ class OpenVinoGraph(Graph):
             "INFERENCE_PRECISION_HINT": self.hint,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
-        compiled = core.compile_model(read(), "CPU", options)
-        return lambda images: compiled([images])[0].copy()
+
+        # Fixed to each size, as with open ones float32 too has ended processes on AMX, if rarely.
+        @lru_cache(maxsize=1)
+        def compiled(shape: tuple[int, ...]) -> Any:
+            graph = read()
+            graph.reshape(list(shape))
+            return core.compile_model(graph, "CPU", options)
+
+        return lambda images: compiled(images.shape)([images])[0].copy()
 
     def _convolutions(self) -> list[Any]:
         kinds = ("Convolution", "GroupConvolution")
