@@ -4,7 +4,9 @@ from torch import nn
 
 from atrous.data import ShapesDataset
 from atrous.data.order import EndlessOrder
-from atrous.train.finite_steps import FiniteSteps, explain_divergence, images_at
+from atrous.errors import DivergedError
+from atrous.recipe import TrainSection
+from atrous.train.finite_steps import FiniteSteps, images_of_step
 
 
 def _learn(model, image):
@@ -49,14 +51,28 @@ def test_a_network_that_learns_nothing_is_finite():
 
 def test_the_images_of_a_step_are_named_in_the_order_they_were_drawn():
     dataset = ShapesDataset("train", length=5, size=(16, 16))
-    drawn = [index for _, index in EndlessOrder(5, seed=3, start=4, stop=7)]
+    drawn = [index for _, index in EndlessOrder(5, seed=3, start=4, stop=8)]
     expected = ", ".join(f"train-{index:06d}" for index in drawn)
-    assert images_at(dataset, range(4, 7), seed=3) == expected
-    assert images_at(dataset, range(40), seed=3).endswith(", ...")
+    small = TrainSection(max_steps=9, batch_size=2, accumulate_steps=2, seed=3)
+    assert images_of_step(dataset, 1, small) == expected
+    large = TrainSection(max_steps=9, batch_size=40)
+    assert images_of_step(dataset, 0, large).endswith(", ...")
 
 
-def test_the_error_says_what_was_not_finite():
-    assert str(explain_divergence(torch.tensor(float("nan")), 7, "a, b")).startswith(
-        "the loss became nan at step 7, the third in a row, on a, b;"
-    )
-    assert str(explain_divergence(torch.tensor(1.0), 7, "a")).startswith("a gradient is infinite")
+def test_two_steps_left_out_are_told_and_the_third_ends_the_training():
+    steps, nan = FiniteSteps(nn.Linear(2, 1)), torch.tensor(float("nan"))
+    drawn = ShapesDataset("train", length=5, size=(16, 16)), TrainSection(max_steps=9, batch_size=2)
+    told = []
+    for step in (4, 5):
+        assert not steps.accept(nan)
+        told.append(steps.left_out(nan, step, *drawn))
+    assert told == [
+        "step 5 was left out: the loss became nan (1 in all)",
+        "step 6 was left out: the loss became nan (2 in all)",
+    ]
+    assert not steps.accept(nan)
+    expected = "the loss became nan at step 7, the third in a row, on train-00000[0-4], train-"
+    with pytest.raises(DivergedError, match=expected):
+        steps.left_out(nan, 6, *drawn)
+    with pytest.raises(DivergedError, match="a gradient is infinite at step 7"):
+        steps.left_out(torch.tensor(1.0), 6, *drawn)

@@ -15,7 +15,7 @@ class Clock:
     def __init__(self, monkeypatch):
         self.now = 1000.0
         module = SimpleNamespace(monotonic=lambda: self.now)
-        for place in ("loop", "waiting"):
+        for place in ("loop", "stopwatch", "waiting"):
             monkeypatch.setattr(f"atrous.train.{place}.time", module)
 
     def slow_down(self, monkeypatch, owner, name, seconds):

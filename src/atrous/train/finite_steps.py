@@ -1,13 +1,16 @@
 """Steps whose loss or gradient is no finite number are left out; three in a row end a training."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from atrous.data import Dataset
 from atrous.data.order import sample_at
 from atrous.errors import DivergedError
+from atrous.recipe import TrainSection
 
-TOO_MANY = 3  # in a row
+_TOO_MANY = 3  # in a row
 _MOST_NAMES = 16
 
 
@@ -32,6 +35,16 @@ class FiniteSteps:
         self._model = model
         self._before: list[Tensor] = []
 
+    @property
+    def state(self) -> dict[str, int]:
+        """What a checkpoint holds of it."""
+        return {"steps_left_out": self.in_a_row, "steps_left_out_in_all": self.in_all}
+
+    def restore(self, state: Mapping[str, int]) -> None:
+        """Go on from what a checkpoint holds; older ones do not know how many there were in all."""
+        self.in_a_row = state["steps_left_out"]
+        self.in_all = state.get("steps_left_out_in_all", 0)
+
     def begin(self) -> None:
         """Keep what a forward pass changes; call it before one."""
         buffers = list(self._model.buffers())
@@ -53,36 +66,39 @@ class FiniteSteps:
                 buffer.copy_(before)
         return False
 
+    def left_out(self, loss: Tensor, step: int, dataset: Dataset, settings: TrainSection) -> str:
+        """Say that a step was left out.
 
-def what_is_wrong(loss: Tensor) -> str:
-    """Return what is no finite number, given the loss of a step that was left out.
+        Args:
+            loss: Of this step.
+            step: How many there were before it.
+            dataset: What it was taken on.
+            settings: How its images were drawn.
 
-    Example:
-        >>> what_is_wrong(torch.tensor(float("nan")))
-        'the loss became nan'
-    """
-    return "a gradient is infinite" if loss.isfinite() else f"the loss became {loss.item()}"
-
-
-def explain_divergence(loss: Tensor, step: int, images: str) -> DivergedError:
-    """Return the error of a training that leaves out one step after the other.
-
-    Args:
-        loss: Of the last one.
-        step: Its number, counted from 1.
-        images: What it was taken on.
-    """
-    return DivergedError(
-        f"{what_is_wrong(loss)} at step {step}, the third in a row, on {images}; no step of these "
-        "was followed; look at these images, or begin another run with a lower optim.lr, with "
-        "optim.warmup_steps=500, optim.clip_norm=1 or train.precision=fp32"
-    )
+        Raises:
+            DivergedError: It was the third in a row.
+        """
+        wrong = _what_is_wrong(loss)
+        if self.in_a_row < _TOO_MANY:
+            return f"step {step + 1} was left out: {wrong} ({self.in_all} in all)"
+        images = images_of_step(dataset, step, settings)
+        raise DivergedError(
+            f"{wrong} at step {step + 1}, the third in a row, on {images}; no step of these was "
+            "followed; look at these images, or begin another run with a lower optim.lr, with "
+            "optim.warmup_steps=500, optim.clip_norm=1 or train.precision=fp32"
+        )
 
 
-def images_at(dataset: Dataset, positions: range, *, seed: int) -> str:
-    """Return the names of the samples at some positions of a run's stream."""
+def images_of_step(dataset: Dataset, step: int, settings: TrainSection) -> str:
+    """Return the names of the samples that the step after `step` others learns from."""
+    each = settings.batch_size * settings.accumulate_steps
+    positions = range(step * each, (step + 1) * each)
     names = []
     for position in positions[:_MOST_NAMES]:
-        _, index = sample_at(position, len(dataset), seed=seed)
+        _, index = sample_at(position, len(dataset), seed=settings.seed)
         names.append(dataset[index].name)
     return ", ".join(names) + (", ..." if len(positions) > _MOST_NAMES else "")
+
+
+def _what_is_wrong(loss: Tensor) -> str:
+    return "a gradient is infinite" if loss.isfinite() else f"the loss became {loss.item()}"

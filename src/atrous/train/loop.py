@@ -7,8 +7,8 @@ processes take each step together: they hold the same weights, and only the firs
 
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Generator, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,7 @@ from atrous.train.batches import batches, open_split
 from atrous.train.checkpoint import Checkpoint, restore_moments, save_checkpoint
 from atrous.train.class_weights import class_weights
 from atrous.train.ema import AveragedWeights
-from atrous.train.finite_steps import (
-    TOO_MANY,
-    FiniteSteps,
-    explain_divergence,
-    images_at,
-    what_is_wrong,
-)
+from atrous.train.finite_steps import FiniteSteps
 from atrous.train.freezing import train_all_but
 from atrous.train.gradients import SharedGradients
 from atrous.train.interruption import Interruption, StoppedError
@@ -42,6 +36,7 @@ from atrous.train.processes import ALONE, World
 from atrous.train.progress import Progress
 from atrous.train.run_directory import BEST, CHECKPOINTS, PREVIEWS
 from atrous.train.same_recipe import surroundings
+from atrous.train.stopwatch import Stopwatch
 from atrous.train.timetable import Timetable
 from atrous.train.validation import row, validate
 from atrous.train.waiting import Timed
@@ -51,11 +46,7 @@ from atrous.weights.model_file import STORAGE
 Batch = tuple[Tensor, Tensor]
 
 _REPORT_EVERY = 10  # steps; reading the loss makes a GPU wait
-# What a checkpoint holds of a training beside weights and moments.
-_STANDING = (
-    *("validated_step", "best_score", "best_step"),
-    *("seconds", "seconds_in_steps", "seconds_waiting"),
-)
+_STANDING = ("validated_step", "best_score", "best_step")  # as checkpoints hold them
 
 
 class Training:
@@ -65,8 +56,7 @@ class Training:
         step: Steps taken so far.
         timetable: Steps of the whole training, and what is due at which.
         best_score: Highest validation mIoU so far, and `best_step` where it was reached.
-        seconds: Time spent so far, by killed and resumed processes too up to their checkpoints;
-            `seconds_in_steps` without validations and checkpoints, and `seconds_waiting` for data.
+        stopwatch: Where its time went.
         stopped_by: The signal that stopped it, whichever process it came to; None without.
     """
 
@@ -93,7 +83,7 @@ class Training:
         self.average = None if decay is None else AveragedWeights(self.model, decay)
         self.step, self.validated_step = 0, 0
         self.best_score, self.best_step = -1.0, 0
-        self.seconds = self.seconds_in_steps = self.seconds_waiting = 0.0
+        self.stopwatch = Stopwatch()
         self.stopped_by: int | None = None
         self.finite_steps = FiniteSteps(self.model)
         self._losses: list[Tensor] = []
@@ -104,11 +94,6 @@ class Training:
         data = self.recipe.data
         return {data.train_split: self.train_set, data.val_split: self.val_set}
 
-    @property
-    def waiting(self) -> float:
-        """The share of the steps' time that was spent waiting for data."""
-        return self.seconds_waiting / self.seconds_in_steps if self.seconds_in_steps else 0.0
-
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to where `checkpoint` was saved."""
         self.model.load_state_dict(checkpoint.model)
@@ -117,9 +102,9 @@ class Training:
             self.average.load(checkpoint.average)
         self.step = checkpoint.step
         for name in _STANDING:
-            setattr(self, name, checkpoint.state.get(name, 0.0))  # older ones know no waiting
-        self.finite_steps.in_a_row = checkpoint.state["steps_left_out"]
-        self.finite_steps.in_all = checkpoint.state.get("steps_left_out_in_all", 0)
+            setattr(self, name, checkpoint.state[name])
+        self.stopwatch.restore(checkpoint.state)
+        self.finite_steps.restore(checkpoint.state)
         self._losses = list(torch.tensor(checkpoint.state["losses"], device=self.device))
         if self.timetable.is_in_second_stage(self.step - 1):
             self._begin_second_stage()
@@ -140,11 +125,11 @@ class Training:
         self.gradients = SharedGradients(self.model.parameters(), self.world)
 
     def _run(self, interruption: Interruption) -> None:
-        self._clock = self._saved_at = time.monotonic()
-        self._timed_from = self.step
+        self._saved_at = time.monotonic()
+        self.stopwatch.begin(self.step)
         timetable, each = self.timetable, range(self.recipe.train.accumulate_steps)
         with self.progress.training(self.step, timetable.total_steps, timetable.steps_per_epoch):
-            with self._beside_the_steps():
+            with self.stopwatch.beside_the_steps():
                 self._validate_if_due(interruption)  # a run can be killed while it validates
             while self.stopped_by is None and not self._is_over():
                 self.take_step([next(self._batches_in_time) for _ in each])
@@ -152,9 +137,9 @@ class Training:
                 if self.step % _REPORT_EVERY == 0 or self.step == timetable.total_steps:
                     self._report()
                 if self._checkpoint_is_due(interruption):
-                    with self._beside_the_steps():
+                    with self.stopwatch.beside_the_steps():
                         self._save()
-                with self._beside_the_steps():
+                with self.stopwatch.beside_the_steps():
                     self._validate_if_due(interruption)
 
     def _is_over(self) -> bool:
@@ -208,13 +193,9 @@ class Training:
         if self.finite_steps.accept(loss):
             self._follow_gradients()
             self._losses.append(loss)
-        elif self.finite_steps.in_a_row == TOO_MANY:
-            raise explain_divergence(loss, self.step + 1, self._images_of_step())
         else:
-            self.progress.note(
-                f"step {self.step + 1} was left out: {what_is_wrong(loss)} "
-                f"({self.finite_steps.in_all} in all)"
-            )
+            said = self.finite_steps.left_out(loss, self.step, self.train_set, self.recipe.train)
+            self.progress.note(said)
         self.fabric_optimizer.zero_grad()
         self.step += 1
 
@@ -226,11 +207,6 @@ class Training:
         self.fabric_optimizer.step()
         if self.average is not None:
             self.average.update(self.model, self.step + 1)
-
-    def _images_of_step(self) -> str:
-        each = self.recipe.train.batch_size * self.recipe.train.accumulate_steps
-        drawn = range(self.step * each, (self.step + 1) * each)
-        return images_at(self.train_set, drawn, seed=self.recipe.train.seed)
 
     def _learn(self, images: Tensor, labels: Tensor, share: float) -> Tensor:
         """Add the gradients of one batch, and return its part of the step's loss."""
@@ -248,33 +224,21 @@ class Training:
         if not self._losses:
             return  # none of the steps was followed
         loss = torch.stack(self._losses).mean().item()
-        now = time.monotonic()
-        seconds, self._clock = now - self._clock, now
-        steps, self._timed_from = self.step - self._timed_from, self.step
-        self.seconds += seconds
-        self.seconds_in_steps += seconds
+        [waited] = self.world.largest(self._batches_in_time.seconds())
+        steps, seconds = self.stopwatch.lap(self.step, waited=waited)
         settings = self.recipe.train
         speed = steps * settings.batch_size * settings.accumulate_steps / seconds
         epoch = round(self.step / self.timetable.steps_per_epoch, 3)
-        [waiting] = self.world.largest(self._batches_in_time.seconds())
-        self.seconds_waiting += waiting
-        share = round(waiting / seconds, 3)
         self._losses.clear()
         lr = self.optimizer.param_groups[0]["lr"]  # the backbone's
         left_out = {"steps_left_out": self.finite_steps.in_all} if self.finite_steps.in_all else {}
         self.log.add(self.step, {"epoch": epoch, "loss": loss, "lr": lr, **left_out})
-        speeds = {"images_per_second": round(speed, 2), "waiting_for_data": share}
+        speeds = {
+            "images_per_second": round(speed, 2),
+            "waiting_for_data": round(waited / seconds, 3),
+        }
         self.log.add_speed(self.step, speeds)
         self.progress.report(loss, lr, speed)
-
-    @contextmanager
-    def _beside_the_steps(self) -> Iterator[None]:
-        """Keep the time of what is inside out of that of the steps."""
-        begin = time.monotonic()
-        yield
-        seconds = time.monotonic() - begin
-        self.seconds += seconds
-        self._clock += seconds
 
     def _checkpoint_is_due(self, interruption: Interruption) -> bool:
         minutes = (time.monotonic() - self._saved_at) / 60
@@ -306,8 +270,8 @@ class Training:
     def _state(self) -> dict[str, Any]:
         return {
             **{name: getattr(self, name) for name in _STANDING},
-            "steps_left_out": self.finite_steps.in_a_row,
-            "steps_left_out_in_all": self.finite_steps.in_all,
+            **self.stopwatch.state,
+            **self.finite_steps.state,
             "losses": [loss.item() for loss in self._losses],  # since the last report
             "recipe": self.recipe.model_dump(mode="json"),
             "surroundings": surroundings(self.device, self.recipe.train.precision),

@@ -172,7 +172,7 @@ def _end(training: Training, world: World) -> Outcome:
         if world.is_first:
             write_report(training.folder, facts=_standing(training))
         return replace(outcome, stopped_by=training.stopped_by)
-    training.progress.trained(training.seconds, training.waiting)
+    training.progress.trained(training.stopwatch.seconds, training.stopwatch.waiting)
     evaluation = world.of_first(lambda: _finish(training))
     return replace(outcome, model_file=training.folder / BEST, evaluation=evaluation)
 
@@ -214,8 +214,8 @@ def _standing(training: Training) -> dict[str, Any]:
 
 def _effort(training: Training) -> dict[str, Any]:
     return {
-        "minutes": round(training.seconds / 60, 1),
-        "waiting_for_data": round(training.waiting, 3),
+        "minutes": round(training.stopwatch.seconds / 60, 1),
+        "waiting_for_data": round(training.stopwatch.waiting, 3),
         "processes": training.world.size,
         "processor": _processor(training.device),
         "precision": fabric_precision(training.recipe.train.precision, training.device),
