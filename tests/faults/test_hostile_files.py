@@ -316,8 +316,8 @@ def test_it_is_refused_for_what_is_wrong_with_it(outcomes, name):
 
 @pytest.mark.parametrize("name", [*CHECKPOINTS, *MODEL_FILES])
 @pytest.mark.parametrize("door", ["convert", "load_model"])
-def test_it_takes_less_than_a_second_and_nothing_happens(outcomes, name, door):
-    assert outcomes[name, door]["seconds"] < 1
+def test_it_takes_seconds_at_most_and_nothing_happens(outcomes, name, door):
+    assert outcomes[name, door]["seconds"] < 5  # of a processor; about one where it is slow
     assert outcomes[name, door]["seen"] == []
     assert outcomes[name, door]["more_memory"] < 300_000  # kB
 
