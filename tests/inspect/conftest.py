@@ -23,8 +23,9 @@ def shake():
                 module.bias.data.normal_(generator=generator)
                 module.running_mean.normal_(generator=generator)
         for name, module in network.named_modules():
-            if "classifier" in name and isinstance(module, nn.Conv2d):
-                module.weight.data.normal_(generator=generator)
+            if isinstance(module, nn.Conv2d):
+                deviation = 1.0 if "classifier" in name else module.weight[0].numel() ** -0.5
+                module.weight.data.normal_(std=deviation, generator=generator)
         return network
 
     return _shake
