@@ -104,3 +104,12 @@ def test_a_network_for_other_than_pictures_is_refused(monkeypatch):
     monkeypatch.setattr(run, "load_network", lambda _: model)
     with pytest.raises(UsageError, match="takes 4 channels"):
         bench(Choice(size=(32, 32)))
+
+
+def test_there_is_no_roofline_where_no_product_is_measured(small_file, monkeypatch):
+    def nought(_model, _pictures):
+        return Opened(lambda pictures: torch.zeros(pictures.shape[:3]), None)
+
+    monkeypatch.setattr(Choice, "ways", lambda _: [Way("eight", "int8", nought)])
+    found = bench(Choice(model=small_file, size=(32, 32), rounds=1))
+    assert (found.rows[0].roofline, found.gigaflops) == (None, {})

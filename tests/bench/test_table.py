@@ -36,6 +36,12 @@ def test_the_notes_say_what_the_table_is_of(found):
     assert "best peer" not in "\n".join(notes(replace(found, rows=found.rows[1:])))
 
 
+def test_where_no_product_is_measured_there_is_no_roofline(found):
+    eight = replace(found, rows=(replace(found.rows[0], roofline=None),), gigaflops={})
+    assert cells(eight)[1][-1] == "-"
+    assert "roofline" not in "\n".join(notes(eight))
+
+
 def test_random_weights_and_a_busy_machine_are_said(found):
     choice = Choice(model="random:torchvision/lraspp_mobilenet_v3_large")
     machine = dict(found.machine) | {"load": 6.5}

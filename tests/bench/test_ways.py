@@ -9,6 +9,8 @@ from atrous.models import Conventions, create_model
 def test_only_what_an_engine_computes_in_is_a_way():
     names = [way.name for way in own_ways(["onnxruntime", "openvino"], ["bf16"])]
     assert names == ["atrous openvino bf16"]
+    names = [way.name for way in own_ways(["optimized", "openvino"], ["int8"])]
+    assert names == ["atrous openvino int8"]
 
 
 @pytest.mark.parametrize("align_corners", [False, True])

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from atrous.bench.peers import peer_ways
-from atrous.bench.ways import Way, own_ways
+from atrous.bench.ways import Way, own_ways, precisions_of
 from atrous.errors import UsageError
 from atrous.fast.engines import ENGINES
-from atrous.predict.engine import PRECISIONS
 from atrous.weights.to_peer import LIBRARIES
 
 _ALL = "all"
+PRECISIONS = ("fp32", "bf16", "int8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,8 @@ class Choice:
         size: Rows and columns of the pictures.
         batch: How many pictures at once.
         engines: Keys of `ENGINES`, or `all`. They are named for the peers too.
-        precisions: `fp32`, `bf16`, or both.
+        precisions: Of `fp32`, `bf16` and `int8`. In `int8` computes OpenVINO alone, calibrated on
+            the pictures that are timed.
         against: Libraries to compare with: `torchvision`, `smp`.
         photos: Photographs to compare labels on; the examples of the project, if none.
         rounds: How often each way is timed.
@@ -42,7 +43,7 @@ class Choice:
     size: tuple[int, int] = (513, 513)
     batch: int = 1
     engines: tuple[str, ...] = ("torch", "optimized", "openvino")
-    precisions: tuple[str, ...] = PRECISIONS
+    precisions: tuple[str, ...] = PRECISIONS[:2]
     against: tuple[str, ...] = ()
     photos: tuple[str, ...] = ()
     rounds: int = 9
@@ -58,7 +59,7 @@ class Choice:
             if number is not None and number < 1:
                 raise UsageError(f"--{name} must be 1 or more, got {number}")
         for engine in self.engines:
-            able = ENGINES[engine][0]
+            able = precisions_of(engine)
             if not set(able) & set(self.precisions):
                 wanted = ", ".join(self.precisions)
                 raise UsageError(f"engine {engine!r} computes in {', '.join(able)}, not {wanted}")

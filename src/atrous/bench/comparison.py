@@ -21,7 +21,7 @@ class Row:
         equal_labels: Share of the pixels with the class that the plain network in float32 gives.
         logit_difference: The largest to that network; None where only labels come out.
         roofline: Useful multiply-adds in a second, as a share of those of a matrix product of the
-            same precision, the median of the rounds.
+            same precision, the median of the rounds; None where that product is not measured.
         peak_mib: Memory of a process of its own; None where it was not measured.
     """
 
@@ -32,7 +32,7 @@ class Row:
     speedup_max: float
     equal_labels: float
     logit_difference: float | None
-    roofline: float
+    roofline: float | None
     peak_mib: float | None = None
 
     @property

@@ -13,7 +13,7 @@ from atrous.inspect.table import layer_table
 
 _SIDES = (512, 1024, 2048)  # of square matrices; which is the fastest hangs on the caches
 _SECONDS = 0.05  # that one measurement takes at least, beyond the clock's grain
-_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ def fastest_product(precision: str, *, sides: Sequence[int] = _SIDES) -> Product
     """
     trials = []
     for side in sides:
-        left, right = torch.randn(2, side, side).to(_TYPES[precision])
+        left, right = torch.randn(2, side, side).to(TYPES[precision])
         seconds = min(_seconds(left, right) for _ in range(4))
         trials.append((side**3 / seconds, seconds, left, right))
     _, seconds, left, right = max(trials, key=lambda trial: trial[0])

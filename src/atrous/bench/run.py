@@ -17,7 +17,7 @@ from atrous.bench.machine import machine_facts
 from atrous.bench.memory import peak_mib
 from atrous.bench.networks import is_random, load_network
 from atrous.bench.pictures import open_pictures
-from atrous.bench.roofline import Product, fastest_product, useful_multiply_adds
+from atrous.bench.roofline import TYPES, Product, fastest_product, useful_multiply_adds
 from atrous.bench.ways import Opened, Way
 from atrous.errors import AtrousError, ResourceError, UsageError
 from atrous.models import SegmentationModel
@@ -64,7 +64,8 @@ def bench(
         every, useful = useful_multiply_adds(model, _input_shape(choice, model))
         reference = Reference(model, pictures.batches)
         found, skipped = _open(choice.ways(), model, reference, say)
-        products = {name: fastest_product(name) for name in {one.way.precision for one in found}}
+        names = {one.way.precision for one in found} & TYPES.keys()
+        products = {name: fastest_product(name) for name in names}
         say(f"timing {len(found)} ways, in turn")
         ways = {one.way.name: partial(one.opened.labels, reference.batches[0]) for one in found}
         times = race(ways | products, rounds=choice.rounds, after_round=after_round)
@@ -131,21 +132,28 @@ def _rows(
     table = ratios(times)
     rows = []
     for way, _, agreement in found:
-        product = products[way.precision]
-        shares = [
-            (useful / own) / (product.multiply_adds / best)
-            for own, best in zip(times[way.name], times[way.precision], strict=True)
-        ]
         rows.append(
             Row(
                 way.name,
                 **table[way.name],
                 equal_labels=agreement.equal_labels,
                 logit_difference=agreement.logit_difference,
-                roofline=round(statistics.median(shares), 4),
+                roofline=_share(way, times, useful, products),
             )
         )
     return rows
+
+
+def _share(way: Way, times: Times, useful: int, products: Mapping[str, Product]) -> float | None:
+    """Return what part of a product's multiply-adds in a second are the useful ones of a way."""
+    if way.precision not in products:
+        return None
+    product = products[way.precision]
+    shares = [
+        (useful / own) / (product.multiply_adds / best)
+        for own, best in zip(times[way.name], times[way.precision], strict=True)
+    ]
+    return round(statistics.median(shares), 4)
 
 
 def _with_memory(row: Row, choice: Choice, say: Say) -> Row:

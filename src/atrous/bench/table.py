@@ -21,16 +21,12 @@ def cells(found: Comparison) -> list[tuple[str, ...]]:
 def notes(found: Comparison) -> list[str]:
     """Return what must be known to read the table, in lines."""
     labels = "noise under random weights, which says little" if found.is_random else found.pictures
-    products = ", ".join(f"{name} {speed:,.0f}" for name, speed in found.gigaflops.items())
-    share = found.useful_multiply_adds / found.multiply_adds
     return [
         f"times: to {found.rows[0].name}, in each round; the median and the range",
         *_best(found),
         f"same labels: pixels with the class that the plain network gives in float32; {labels}",
         f"logits off: the largest difference to that network's, of {found.largest_logit:.3g}",
-        f"roofline: of what a matrix product reaches beside it, in GFLOP/s: {products}; of "
-        f"{found.multiply_adds / 1e9:.2f} G multiply-adds count the {percent(share)} that multiply "
-        "no padding",
+        *([_roofline(found)] if found.gigaflops else []),
         *([_busy(found)] if found.machine.get("load", 0) > found.machine["threads"] else []),
     ]
 
@@ -62,7 +58,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.speedup_min:.2f} to {row.speedup_max:.2f}",
         percent(row.equal_labels),
         "-" if off is None else f"{off:.1e}",
-        f"{100 * row.roofline:.0f} %",
+        "-" if row.roofline is None else f"{100 * row.roofline:.0f} %",
     )
 
 
@@ -75,6 +71,16 @@ def _best(found: Comparison) -> list[str]:
     ours, theirs = (min(rows, key=lambda row: row.seconds) for rows in (own, peers))
     ratio = theirs.seconds / ours.seconds
     return [f"best: {ours.name} is {ratio:.2f} times as fast as the best peer, {theirs.name}"]
+
+
+def _roofline(found: Comparison) -> str:
+    products = ", ".join(f"{name} {speed:,.0f}" for name, speed in found.gigaflops.items())
+    share = found.useful_multiply_adds / found.multiply_adds
+    return (
+        f"roofline: of what a matrix product reaches beside it, in GFLOP/s: {products}; of "
+        f"{found.multiply_adds / 1e9:.2f} G multiply-adds count the {percent(share)} that multiply "
+        "no padding"
+    )
 
 
 def _busy(found: Comparison) -> str:

@@ -12,8 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atrous.fast.engines import ENGINES, open_engine
+from atrous.export.quantize import EightBitEngine
+from atrous.fast.engines import ENGINES, Engine, open_engine
 from atrous.models import SegmentationModel
+
+_CALIBRATED = {"openvino": ("int8",)}  # what engines can be made to compute in, given pictures
 
 Labels = Callable[[np.ndarray], Tensor]
 Logits = Callable[[np.ndarray], Tensor]
@@ -38,7 +41,7 @@ class Way:
 
     Attributes:
         name: What it is called.
-        precision: What it computes in: `fp32` or `bf16`.
+        precision: What it computes in: `fp32`, `bf16` or `int8`.
         open: Returns it opened for a network and pictures of the size that will come; what that
             raises is why it is skipped.
     """
@@ -46,6 +49,16 @@ class Way:
     name: str
     precision: str
     open: Callable[[SegmentationModel, np.ndarray], Opened]
+
+
+def precisions_of(engine: str) -> tuple[str, ...]:
+    """Return what an engine computes in, or can be made to by calibration.
+
+    Example:
+        >>> precisions_of("torch"), precisions_of("openvino")
+        (('fp32',), ('fp32', 'bf16', 'int8'))
+    """
+    return ENGINES[engine][0] + _CALIBRATED.get(engine, ())
 
 
 def own_ways(engines: Iterable[str], precisions: Iterable[str]) -> list[Way]:
@@ -60,12 +73,15 @@ def own_ways(engines: Iterable[str], precisions: Iterable[str]) -> list[Way]:
         Way(f"atrous {engine} {precision}", precision, partial(_open, engine, precision))
         for engine in engines
         for precision in precisions
-        if precision in ENGINES[engine][0]
+        if precision in precisions_of(engine)
     ]
 
 
-def _open(engine: str, precision: str, model: SegmentationModel, _pictures: np.ndarray) -> Opened:
-    computing = open_engine(engine, model, device=torch.device("cpu"), precision=precision)
+def _open(engine: str, precision: str, model: SegmentationModel, pictures: np.ndarray) -> Opened:
+    if precision in _CALIBRATED.get(engine, ()):
+        computing: Engine = EightBitEngine(model, list(pictures))
+    else:
+        computing = open_engine(engine, model, device=torch.device("cpu"), precision=precision)
 
     def logits(pictures: np.ndarray) -> Tensor:
         return computing(torch.from_numpy(pictures))

@@ -43,7 +43,9 @@ class Bench:
             help="torch, optimized, compiled, onnxruntime, openvino; or all. Of a peer too.",
         ),
     ] = "torch,optimized,openvino"
-    precision: Annotated[str, arg(metavar="WORD,...", help="fp32, bf16.")] = "fp32,bf16"
+    precision: Annotated[str, arg(metavar="WORD,...", help="fp32, bf16, int8 (openvino).")] = (
+        "fp32,bf16"
+    )
     against: Annotated[
         str,
         arg(
