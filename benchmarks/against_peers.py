@@ -33,7 +33,8 @@ def main() -> None:
     choices, name = (SMALL,), "small/against_peers"
     if "all" in sys.argv[1:]:
         name = "against_peers"
-        choices = tuple(replace(one, engines=("all",), rounds=9) for one in (SMALL, RESNET, SMP))
+        more = {"engines": ("all",), "precisions": ("fp32", "bf16", "int8"), "rounds": 9}
+        choices = tuple(replace(one, **more) for one in (SMALL, RESNET, SMP))
     title = "other libraries' networks, one picture to its label map, ratios to the library's eager"
     measure(name, title, choices)
 

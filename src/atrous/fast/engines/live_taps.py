@@ -1,79 +1,146 @@
-"""Atrous kernels tap by tap, each on the cells that it reads: for graphs of one size.
+"""Atrous kernels tap by tap, each on the cells that it reads: in OpenVINO graphs of one size.
 
 Axes: B batch, C channels in, D channels out, H rows, W columns.
 """
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from typing import TYPE_CHECKING, NamedTuple
 
-from atrous.fast.taps import keeps_size
+import numpy as np
 
-_WIDE = 8  # cells; below this rate oneDNN's own bfloat16 convolution is as fast
+if TYPE_CHECKING:
+    import openvino
+
+_WIDE = 8  # cells; below this rate oneDNN's own convolutions are as fast
+_STORED = ("Constant", "Convert", "Subtract", "Multiply")  # of what weights are made, in 8 bits too
+_EVERY_IMAGE = (0, 0)
 
 
-class LiveTaps(nn.Module):
-    """An atrous convolution as a sum of 1x1 convolutions, one for each tap that meets the map.
+class _Tap(NamedTuple):
+    """One tap of a kernel.
 
-    A tap that points `rate` cells down reads the map without its first `rate` rows, and what it
-    gives is padded to the map's size. Nothing is computed for what falls on padding: of a 3x3 at
-    rate 24 on 33x33 cells that is 73 % (arXiv:1706.05587, section 3.3). oneDNN's bfloat16 kernels
+    Attributes:
+        row: In the kernel.
+        column: In the kernel.
+        down: How many cells below the result it reads.
+        right: How many cells right of it.
+    """
+
+    row: int
+    column: int
+    down: int
+    right: int
+
+
+def with_live_taps(graph: "openvino.Model") -> "openvino.Model":
+    """Let the wide atrous convolutions of a graph, in place, leave out what meets no cell.
+
+    Each becomes a sum of 1x1 convolutions, one for each tap that meets the map. A tap that points
+    `rate` cells down reads the map without its first `rate` rows, and what it gives is padded to
+    the map's size. Nothing is computed for what falls on padding: of a 3x3 at rate 24 on 33x33
+    cells that is 73 % (arXiv:1706.05587, section 3.3). oneDNN's kernels for bfloat16 and 8 bits
     compute it all, and the wider the padding the slower.
 
     Args:
-        conv: A dense convolution that keeps the size of its map.
-
-    Raises:
-        ValueError: It does not keep the size, or has groups.
-
-    Example:
-        >>> conv = nn.Conv2d(8, 4, 3, padding=6, dilation=6)
-        >>> x = torch.randn(1, 8, 10, 5)
-        >>> torch.allclose(LiveTaps(conv)(x), conv(x), atol=1e-5)
-        True
+        graph: With a fixed size.
     """
-
-    def __init__(self, conv: nn.Conv2d) -> None:
-        super().__init__()
-        if not keeps_size(conv) or conv.groups > 1:
-            raise ValueError(f"expected a dense convolution that keeps its map's size, got {conv}")
-        (rows, columns), (down, right) = conv.kernel_size, conv.dilation
-        self.offsets = [
-            ((row - rows // 2) * down, (column - columns // 2) * right)
-            for row in range(rows)
-            for column in range(columns)
-        ]
-        taps = conv.weight.detach().flatten(2).unbind(2)
-        self.weights = nn.ParameterList(tap[..., None, None].clone() for tap in taps)
-        bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach().clone()
-        self.bias = nn.Parameter(bias.to(conv.weight))
-        self.requires_grad_(False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the map (B, D, H, W) of x (B, C, H, W)."""
-        height, width = x.shape[-2:]
-        total = self.bias.view(1, -1, 1, 1)
-        for weight, (down, right) in zip(self.weights, self.offsets, strict=True):
-            if abs(down) < height and abs(right) < width:
-                cells = _from(_from(x, down, axis=2), right, axis=3)
-                padding = (max(-right, 0), max(right, 0), max(-down, 0), max(down, 0))
-                total = total + F.pad(F.conv2d(cells, weight), padding)
-        return total
+    for node in graph.get_ordered_ops():
+        if _is_wide(node):
+            node.output(0).replace(_sum_of_taps(node).output(0))
+    return graph
 
 
-def with_live_taps(network: nn.Module) -> nn.Module:
-    """Let the wide atrous convolutions of a network, in place, leave out what meets no cell."""
-    for name, module in list(network.named_modules()):
-        if isinstance(module, nn.Conv2d) and _is_wide(module):
-            network.set_submodule(name, LiveTaps(module))
-    return network
+def _is_wide(node: "openvino.Node") -> bool:
+    """Return whether a node is a wide atrous convolution that keeps its map's size."""
+    if node.get_type_name() != "Convolution" or len(node.get_output_shape(0)) != 4:
+        return False
+    made = node.get_attributes()
+    kernel = node.input_value(1).get_shape()[2:]
+    kept = [rate * (taps // 2) for rate, taps in zip(made["dilations"], kernel, strict=True)]
+    return (
+        max(made["dilations"]) >= _WIDE
+        and max(kernel) > 1
+        and all(taps % 2 for taps in kernel)
+        and list(made["strides"]) == [1, 1]
+        and list(made["pads_begin"]) == list(made["pads_end"]) == kept
+        and _is_stored(node.input_value(1))
+    )
 
 
-def _from(x: Tensor, offset: int, *, axis: int) -> Tensor:
-    """Return the cells that lie `offset` after another one; before it, where that is negative."""
-    return x.narrow(axis, max(offset, 0), x.shape[axis] - abs(offset))
+def _is_stored(weights: "openvino.Output") -> bool:
+    """Return whether weights are nothing but stored numbers, perhaps scaled."""
+    node = weights.get_node()
+    inputs = node.input_values()
+    return node.get_type_name() in _STORED and all(map(_is_stored, inputs))
 
 
-def _is_wide(conv: nn.Conv2d) -> bool:
-    wide = max(conv.kernel_size) > 1 and max(conv.dilation) >= _WIDE
-    return wide and conv.groups == 1 and keeps_size(conv)
+def _sum_of_taps(conv: "openvino.Node") -> "openvino.Node":
+    """Return what a convolution gives, (B, D, H, W), tap by tap."""
+    from openvino import opset13
+
+    x = conv.input_value(0)
+    total = None
+    for tap in _live_taps(conv):
+        result = opset13.convolution(
+            _cells(x, tap), _weights(conv.input_value(1), tap), [1, 1], [0, 0], [0, 0], [1, 1]
+        )
+        result.set_friendly_name(f"{conv.get_friendly_name()}/tap {tap.row} {tap.column}")
+        padded = _padded(result, tap)
+        total = padded if total is None else opset13.add(total, padded)
+    assert total is not None  # noqa: S101, the tap in the middle meets every map
+    return total
+
+
+def _live_taps(conv: "openvino.Node") -> list[_Tap]:
+    """Return the taps of a kernel that meet its map."""
+    _, _, height, width = conv.get_output_shape(0)
+    _, _, rows, columns = conv.input_value(1).get_shape()
+    down, right = conv.get_attributes()["dilations"]
+    taps = [
+        _Tap(row, column, (row - rows // 2) * down, (column - columns // 2) * right)
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    return [tap for tap in taps if abs(tap.down) < height and abs(tap.right) < width]
+
+
+def _cells(x: "openvino.Output", tap: _Tap) -> "openvino.Node | openvino.Output":
+    """Return the cells of a map that a tap reads."""
+    from openvino import opset13
+
+    if not tap.down and not tap.right:
+        return x
+    first = [max(tap.down, 0), max(tap.right, 0)]
+    last = [side + min(n, 0) for side, n in zip(x.get_shape()[2:], tap[2:], strict=True)]
+    return opset13.slice(x, first, last, [1, 1], [2, 3])
+
+
+def _weights(weights: "openvino.Output", tap: _Tap) -> "openvino.Node":
+    """Return the weights of a tap, (D, C, 1, 1), made of the stored numbers as all are."""
+    from openvino import opset13
+
+    node = weights.get_node()
+    inputs = [_weights(one, tap) for one in node.input_values()]
+    match node.get_type_name():
+        case "Convert":
+            return opset13.convert(inputs[0], node.get_element_type())
+        case "Subtract":
+            return opset13.subtract(*inputs)
+        case "Multiply":
+            return opset13.multiply(*inputs)
+    shape = list(weights.get_shape())
+    if len(shape) < 4 or shape[2:] == [1, 1]:  # a scale or shift of all taps
+        return node
+    values = node.get_data()[:, :, tap.row, tap.column, None, None]
+    return opset13.constant(values, dtype=node.get_element_type())
+
+
+def _padded(result: "openvino.Node", tap: _Tap) -> "openvino.Node":
+    """Return a tap's result, (B, D, ...), with zeros where it reads no cell: (B, D, H, W)."""
+    from openvino import opset13
+
+    if not tap.down and not tap.right:
+        return result
+    before = [*_EVERY_IMAGE, max(-tap.down, 0), max(-tap.right, 0)]
+    after = [*_EVERY_IMAGE, max(tap.down, 0), max(tap.right, 0)]
+    nought = opset13.constant(np.zeros(()), dtype=result.get_element_type())
+    return opset13.pad(result, before, after, "constant", nought)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from atrous.errors import UsageError
-from atrous.fast.engines.live_taps import with_live_taps
 from atrous.fast.engines.openvino_sizes import GraphsBySize, hint_of
 from atrous.fast.optimized_model import OptimizedModel
 from atrous.fast.rewriting import optimize
@@ -34,10 +33,7 @@ class OpenVINOEngine:
 
     def __init__(self, model: SegmentationModel, *, precision: str = "fp32") -> None:
         self.precision = precision
-        network = _foldable(model)
-        if precision == "bf16":
-            with_live_taps(network.network)
-        self._network = _FromPictures(network)
+        self._network = _FromPictures(_foldable(model))
         self._run = GraphsBySize(self._graph, hint=hint_of(precision))
 
     def __call__(self, images: Tensor) -> Tensor:

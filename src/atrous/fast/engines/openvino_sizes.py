@@ -11,6 +11,7 @@ from torch import Tensor
 
 from atrous.devices import has_fast_bf16
 from atrous.errors import DataError
+from atrous.fast.engines.live_taps import with_live_taps
 from atrous.fast.openvino_precision import early_layers, with_float32
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class GraphsBySize:
         graph = self._make(images)
         graph.reshape(list(images.shape))
         _check_fixed(graph)
+        if self._hint == "bf16":
+            with_live_taps(graph)
         if self._hint == "bf16" and (names := early_layers(graph)):
             # OpenVINO 2026.4 fails on some mixtures.
             with suppress(RuntimeError):
