@@ -3,6 +3,7 @@ import torch
 
 from atrous.fast.engines.openvino_engine import OpenVINOEngine
 from atrous.fast.engines.torch_engine import TorchEngine
+from atrous.fast.openvino_core import openvino_core
 from atrous.fast.openvino_precision import early_layers, with_float32
 
 openvino = pytest.importorskip("openvino")
@@ -23,7 +24,7 @@ def test_the_first_layers_of_depthwise_networks_are_early(make):
     assert not any(name.startswith(("backbone.network.blocks.3", "pyramid")) for name in early)
     assert not layers("test_resnet", make)[1]
     settings = {"INFERENCE_PRECISION_HINT": "bf16"}
-    compiled = openvino.Core().compile_model(with_float32(graph, names), "CPU", settings)
+    compiled = openvino_core().compile_model(with_float32(graph, names), "CPU", settings)
     if compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16:
         precision = {
             node.get_friendly_name(): node.get_rt_info()["runtimePrecision"].astype(str)

@@ -21,6 +21,7 @@ from atrous.bench.networks import import_smp
 from atrous.bench.ways import Opened, Way
 from atrous.errors import DataError, MissingExtraError
 from atrous.fast.onnx_graph import to_onnx
+from atrous.fast.openvino_core import openvino_core
 from atrous.models import SegmentationModel
 from atrous.weights.peer_networks import library_network
 from atrous.weights.peers.names import NO_HINTS
@@ -153,7 +154,7 @@ def _openvino(peer: Peer, pictures: Tensor, *, hint: str) -> Opened:
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
     }
-    request = openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
+    request = openvino_core().compile_model(graph, "CPU", settings).create_infer_request()
     return Opened(lambda pictures: torch.from_numpy(request.infer([pictures])[0]), None)
 
 

@@ -25,6 +25,7 @@ from atrous.fast.engines.exported import FACTS
 from atrous.fast.engines.onnx_engine import open_onnx
 from atrous.fast.engines.openvino_sizes import GraphsBySize, hint_of
 from atrous.fast.onnx_graph import onnx_graph
+from atrous.fast.openvino_core import openvino_core
 from atrous.fast.openvino_graph import openvino_graph
 from atrous.fast.program import program
 from atrous.files import write_folder_atomically
@@ -137,7 +138,7 @@ class OpenVinoGraph(Graph):
         graph: The graph, for images of every size.
         hint: What it shall compute in: `f32`, `bf16` or `f16`.
         size: (rows, columns) of one image that the file is fixed to; `reshape` changes it. Graphs
-            in 8-bit numbers need it: with unknown sizes OpenVINO 2026.4 crashes on processors
+            in 8-bit numbers need it: with unknown sizes OpenVINO 2026.4 crashes on many processors
             whose matrix unit is AMX.
     """
 
@@ -183,11 +184,9 @@ class OpenVinoGraph(Graph):
 
     def start(self, files: Mapping[str, bytes]) -> Run:
         """Open it with OpenVINO, on the CPU, to compute in what it was made for."""
-        import openvino
+        core = openvino_core()
 
-        core = openvino.Core()
-
-        def read(_: object = None) -> openvino.Model:
+        def read(_: object = None) -> "openvino.Model":
             return core.read_model(files[".xml"], files[".bin"])
 
         if self.size is not None:
@@ -198,7 +197,7 @@ class OpenVinoGraph(Graph):
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
 
-        # Fixed to each size, as with open ones float32 too has ended processes on AMX, if rarely.
+        # Fixed to each size, as it will be run.
         @lru_cache(maxsize=1)
         def compiled(shape: tuple[int, ...]) -> Any:
             graph = read()

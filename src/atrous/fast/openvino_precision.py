@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from atrous.fast.openvino_core import openvino_core
 from atrous.files import scratch_folder
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def with_float32(graph: "openvino.Model", names: Collection[str]) -> "openvino.M
                     layer.insert(0 if layer.find("data") is None else 1, facts)
                 ElementTree.SubElement(facts, "attribute", {"name": "precise", "version": "0"})
         content = ElementTree.tostring(tree.getroot())
-        return openvino.Core().read_model(content, weights.read_bytes())
+        return openvino_core().read_model(content, weights.read_bytes())
 
 
 def _rows_read(node: "openvino.Node") -> int:

@@ -15,6 +15,7 @@ from torch import Tensor
 from atrous.errors import DataError, MissingExtraError, UsageError
 from atrous.fast.engines.onnx_engine import open_onnx
 from atrous.fast.engines.openvino_sizes import GraphsBySize, hint_of
+from atrous.fast.openvino_core import openvino_core
 from atrous.models.blueprint import Blueprint
 
 FACTS = "atrous"
@@ -119,9 +120,7 @@ def _open_onnx(path: Path) -> tuple[_Facts, Run]:
 
 
 def _open_openvino(path: Path) -> tuple[_Facts, Run]:
-    import openvino
-
-    core, weights = openvino.Core(), path.with_suffix(".bin")
+    core, weights = openvino_core(), path.with_suffix(".bin")
     try:
         xml, content = path.read_bytes(), weights.read_bytes()
     except OSError as error:

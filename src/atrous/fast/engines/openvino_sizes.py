@@ -12,6 +12,7 @@ from torch import Tensor
 from atrous.devices import has_fast_bf16
 from atrous.errors import DataError
 from atrous.fast.engines.live_taps import with_live_taps
+from atrous.fast.openvino_core import openvino_core
 from atrous.fast.openvino_precision import early_layers, with_float32
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class GraphsBySize:
     """A network in OpenVINO on the processor. The first images of a size wait for their graph.
 
     A graph of one size knows which taps fall on padding. And in 8-bit numbers it is a must: with
-    sizes left open, OpenVINO up to 2026.4 crashes on processors whose matrix unit is AMX
+    sizes left open, OpenVINO up to 2026.4 crashes on many processors with the matrix unit AMX
     (github.com/openvinotoolkit/openvino/issues/37577).
 
     Args:
@@ -65,14 +66,12 @@ class GraphsBySize:
         return self._compiled(graph)
 
     def _compiled(self, graph: "openvino.Model") -> Any:
-        import openvino
-
         settings = {
             "INFERENCE_PRECISION_HINT": self._hint,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "PERFORMANCE_HINT": "LATENCY",
         }
-        return openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
+        return openvino_core().compile_model(graph, "CPU", settings).create_infer_request()
 
 
 def hint_of(precision: str) -> str:
