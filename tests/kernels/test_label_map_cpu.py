@@ -1,3 +1,5 @@
+import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
@@ -91,6 +93,21 @@ def test_threads_change_nothing():
     finally:
         torch.set_num_threads(before)
     assert torch.equal(*results)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks of POSIX")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_a_forked_process_has_threads_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    logits = torch.randn(1, 8, 20, 30)
+    expected = painted(logits, (600, 444))
+    child = os.fork()
+    if not child:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(30)  # it would wait for ever for threads that are not there
+        equal = torch.equal(painted(logits, (600, 444)), expected)
+        os._exit(0 if equal else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_several_threads_may_call_it_at_once():

@@ -9,6 +9,7 @@ The threads are Python's own: the compiled code releases the interpreter's lock.
 end the process when two callers meet, or after a fork.
 """
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -48,9 +49,18 @@ def paint_label_map(logits: Tensor, labels: Tensor, *, align_corners: bool = Fal
         for job in jobs:
             _paint_rows(*job)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(lambda job: _paint_rows(*job), jobs):
-            pass
+    for _ in _pool(threads).map(lambda job: _paint_rows(*job), jobs):
+        pass
+
+
+@lru_cache(maxsize=4)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return threads that wait for all callers: to start them takes a fifth of a label map."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="label-map")
+
+
+if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 @lru_cache(maxsize=64)
