@@ -1,10 +1,8 @@
-"""From a picture to its label map: the engines of atrous beside the libraries' own networks.
+"""The embedded model by each engine: one picture to its label map, by `atrous.bench`; two threads.
 
-Each network by `atrous.bench`, with the same weights in all ways; ratios are to the first, which is
-the library's network in eager torch where it has one. Two threads.
-
-`python -m benchmarks.engines` measures the small networks in the engines that open in seconds;
-`python -m benchmarks.engines all` all networks in all engines, which takes long to compile.
+`python -m benchmarks.engines` measures the engines that open in seconds;
+`python -m benchmarks.engines all` all of them, in 8 bits too, and their memory. Ratios are to the
+plain network. Other libraries' networks are in `benchmarks.against_peers`.
 """
 
 import os
@@ -19,26 +17,15 @@ from atrous.bench import Choice, bench
 from atrous.bench.table import notes
 from benchmarks.interleaved import publish
 
-SMALL = (
-    Choice(model="camvid-lite0", size=(360, 480), threads=2),
-    Choice(
-        model="random:torchvision/deeplabv3_mobilenet_v3_large",
-        against=("torchvision",),
-        threads=2,
-    ),
-)
-LARGE = (
-    Choice(model="random:torchvision/deeplabv3_resnet50", against=("torchvision",), threads=2),
-    Choice(model="random:smp/deeplabv3plus_resnet50", size=(512, 512), against=("smp",), threads=2),
-)
+SMALL = Choice(model="camvid-lite0", size=(360, 480), threads=2)
 
 
-def measure(name: str, title: str, choices: tuple[Choice, ...]) -> None:
+def measure(name: str, title: str, choices: tuple[Choice, ...], *, memory: bool = False) -> None:
     """Compare the ways of each choice, and publish them in one table."""
     table: dict[str, Any] = {}
     facts: dict[str, Any] = {}
     for choice in choices:
-        found = bench(choice, say=print)
+        found = bench(choice, memory=memory, say=print)
         network = choice.model.removeprefix("random:")
         content = found.to_json()
         ways, _machine = content.pop("ways"), content.pop("machine")
@@ -50,11 +37,11 @@ def measure(name: str, title: str, choices: tuple[Choice, ...]) -> None:
 
 def main() -> None:
     """Measure the small form, or all."""
-    choices = SMALL
+    choice, name, memory = SMALL, "small/engines", False
     if "all" in sys.argv[1:]:
-        choices = tuple(replace(choice, engines=("all",)) for choice in SMALL + LARGE)
-    title = "one picture to its label map, ratios to the first way of that network"
-    measure("engines", title, choices)
+        name, memory = "engines", True
+        choice = replace(SMALL, engines=("all",), precisions=("fp32", "bf16", "int8"))
+    measure(name, "one picture to its label map, by engine", (choice,), memory=memory)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Tables of ratios, with the facts of the machine, into `benchmarks/results/`."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,5 +19,7 @@ def publish(name: str, title: str, table: dict[str, Any], **facts: Any) -> None:
     for way, row in table.items():
         spread = f"{row['speedup_min']:.2f} to {row['speedup_max']:.2f}"
         print(f"  {way:<{width}}  {row['seconds']:8.3f} s   x{row['speedup']:.2f}  ({spread})")
-    content = {"title": title, "machine": machine_facts(), **facts, "ways": table}
+    command = f"python -m benchmarks.{Path(sys.argv[0]).stem}{' all' * ('all' in sys.argv)}"
+    facts = {"title": title, "command": command, "machine": machine_facts(), **facts}
+    content = facts | {"ways": table}
     print(f"  wrote {write_json(RESULTS / f'{name}.json', content)}")

@@ -31,7 +31,8 @@ def section(path: Path) -> str:
     """Return title, command, machine and table of one file."""
     content = json.loads(path.read_text(encoding="utf-8"))
     title, machine, ways = content.pop("title"), content.pop("machine"), content.pop("ways")
-    lines = [f"## {title}", "", f"    python -m benchmarks.{path.stem}", ""]
+    command = content.pop("command", f"python -m benchmarks.{path.stem}")
+    lines = [f"## {title}", "", f"    {command}", ""]
     lines += [f"{_words({**machine, **content})}.", "", *_table(ways)]
     return "\n".join(lines) + "\n"
 

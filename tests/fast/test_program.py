@@ -35,6 +35,19 @@ def test_logits_are_those_of_the_network_at_every_size(make, architecture, keywo
             assert torch.allclose(run(images), expected, atol=1e-4 * expected.abs().max().item())
 
 
+@pytest.mark.filterwarnings("ignore:rate .* on a map of")
+@pytest.mark.parametrize("architecture", ["deeplabv3", "deeplabv3plus"])
+def test_a_network_at_another_stride_has_its_cells_in_place(make, architecture):
+    model = make(architecture, output_stride=16)
+    model.set_output_stride(8)
+    run = program(model).module()
+    for shape in SHAPES:
+        images = pixels(*shape)
+        with torch.inference_mode():
+            expected = model(model.preprocessing(images.permute(0, 3, 1, 2)))
+            assert torch.allclose(run(images), expected, atol=1e-4 * expected.abs().max().item())
+
+
 def test_coarse_logits_and_labels(make):
     model, images = make("deeplabv3"), pixels(2, 70, 90)
     with torch.inference_mode():

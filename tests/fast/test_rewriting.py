@@ -83,11 +83,19 @@ def test_auto_asks_the_device(make, monkeypatch):
         assert optimize(make("deeplabv3"), precision="auto").dtype == dtype
 
 
-def test_compile_hands_the_network_to_torch(make, monkeypatch):
-    handed = []
-    monkeypatch.setattr(torch, "compile", lambda run, **how: handed.append(how) or run)
-    optimize(make("deeplabv3"), compile=True)(torch.zeros(1, 3, 33, 33))
-    assert handed == [{"options": {"freezing": True}}]
+def test_torch_compiles_with_the_weights_as_constants(make, monkeypatch):
+    from torch._inductor import config
+
+    seen = []
+
+    def compiled(run):
+        return lambda images: seen.append(config.freezing) or run(images)
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    model = optimize(make("deeplabv3"), compile=True)
+    model(torch.zeros(1, 3, 33, 33))
+    model(torch.zeros(1, 3, 33, 65))  # another size is compiled anew
+    assert (seen, config.freezing) == ([True, True], False)
 
 
 @pytest.mark.parametrize(

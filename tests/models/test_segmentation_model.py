@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from atrous.data.palettes import default_palette
 from atrous.errors import UsageError
-from atrous.models import SegmentationModel, create_model
+from atrous.models import SegmentationModel, create_model, segmentation_model
 from atrous.weights.model_file import read_model, save_model
 
 CLASSES = ("sky", "road", "tree")
@@ -164,11 +164,53 @@ def test_a_denser_map_has_the_same_values_where_both_have_some():
     model = create_model("deeplabv1", backbone="test_resnet", num_classes=3, channels=8).eval()
     model.set_output_stride(16)
     image = torch.randn(1, 3, 97, 65)
-    coarse = model.coarse_logits(image)
+    coarse = model.pyramid(model.backbone(image).deep)
     model.set_output_stride(8)
-    dense = model.coarse_logits(image)[..., ::2, ::2]
+    dense = model.pyramid(model.backbone(image).deep)[..., ::2, ::2]
     assert dense.shape == coarse.shape
     assert (dense - coarse).abs().max() < 1e-5 * coarse.abs().max()
+
+
+@pytest.mark.parametrize("trained", [4, 8, 16, 32])
+@pytest.mark.parametrize("stride", [4, 8, 16, 32])
+def test_what_a_cell_says_stays_in_its_place_at_every_stride(trained, stride):
+    model = create_model("deeplabv3", backbone="test_resnet", num_classes=2, output_stride=trained)
+
+    def full_size():
+        """Return the full-size map where each cell says where its kernels are centred."""
+        step = model.output_stride
+        column = torch.arange(0.0, 256, step)
+        cells = torch.stack(
+            [column[:, None].expand(-1, len(column)), column.expand(len(column), -1)]
+        )
+        return model._resize(model.in_place(cells[None]), (256, 256))[..., 64:-64, 64:-64]
+
+    expected = full_size()
+    model.set_output_stride(stride)
+    torch.testing.assert_close(full_size(), expected)
+    assert model.blueprint.trained_output_stride == (None if stride == trained else trained)
+
+
+def test_with_aligned_corners_cells_stand_for_their_first_pixel():
+    model = create_model(
+        "deeplabv3", backbone="test_resnet", num_classes=2, conventions={"align_corners": True}
+    )
+    model.set_output_stride(8)
+    deep = torch.randn(1, 2, 5, 7)
+    assert model.in_place(deep) is deep
+
+
+@pytest.mark.parametrize("architecture", ["deeplabv2", "deeplabv3", "deeplabv3plus", "lraspp"])
+@torch.no_grad()
+def test_every_network_puts_its_cells_in_place(architecture, monkeypatch):
+    model = create_model(architecture, backbone="test_resnet", num_classes=2).eval()
+    before, image = model.output_stride, torch.randn(1, 3, 65, 97)
+    moves = []
+    monkeypatch.setattr(segmentation_model, "moved", lambda x, cells: moves.append(cells) or x)
+    model(image)
+    model.set_output_stride(before // 2)
+    model(image)
+    assert moves == [0.5]
 
 
 @pytest.mark.parametrize("stride", [0, 2, 12])

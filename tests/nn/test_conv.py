@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from atrous.nn import BatchNorm2d, ConvNormAct
-from atrous.nn.conv import GlobalMean, classifier, resize, set_rate, set_rates
+from atrous.nn.conv import GlobalMean, classifier, moved, resize, set_rate, set_rates
 
 SHAPES = [(2, 3, 1, 1), (1, 3, 1, 2), (1, 3, 5, 4), (4, 3, 2, 7)]
 
@@ -235,3 +235,19 @@ def test_resizing_with_corners_aligned_keeps_the_corners():
 def test_the_mean_over_a_map_is_one_cell():
     x = torch.arange(12.0).view(1, 2, 2, 3)
     assert GlobalMean()(x).tolist() == [[[[2.5]], [[8.5]]]]
+
+
+@given(
+    cells=st.sampled_from([-2.25, -1.0, -0.375, -0.25, 0.0, 0.5, 1.0, 1.5, 3.5]),
+    height=st.integers(1, 6),
+    width=st.integers(1, 6),
+)
+def test_a_moved_map_is_interpolated_between_its_cells(cells, height, width):
+    x = torch.randn(2, 3, height, width)
+    expected = x.numpy()
+    for axis in (2, 3):
+        known = np.arange(x.shape[axis])
+        expected = np.apply_along_axis(
+            lambda line, known=known: np.interp(known - cells, known, line), axis, expected
+        )
+    torch.testing.assert_close(moved(x, cells), torch.from_numpy(expected).float())

@@ -55,7 +55,7 @@ class OptimizedModel(SegmentationModel):
             self.register_buffer(name, value.view(-1, 1, 1).to(device), persistent=False)
         self._run: Callable[[Tensor], Tensor] = network.coarse_logits
         if compiled:
-            self._run = torch.compile(network.coarse_logits, options={"freezing": True})
+            self._run = _compiled(network.coarse_logits)
         super().train(False)
 
     @property
@@ -144,3 +144,18 @@ class OptimizedModel(SegmentationModel):
                 f"the model is optimized for images up to {rows}x{columns} pixels, got "
                 f"{height}x{width}; optimize it without size, or for a larger one"
             )
+
+
+def _compiled(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Let torch compile what a network computes, with its weights as constants."""
+    from torch._inductor import config
+
+    program = torch.compile(run)
+
+    def run_program(images: Tensor) -> Tensor:
+        # At each call, as each size may be compiled anew. As an option of torch.compile it comes
+        # too late: whether weights are constants is asked before options are looked at.
+        with config.patch(freezing=True):
+            return program(images)
+
+    return run_program

@@ -12,7 +12,10 @@ Scale = Annotated[float, Field(ge=0.1, le=4)]
 
 
 class Blueprint(BaseModel):
-    """The keywords of `create_model` that shape a network, checked and complete."""
+    """The keywords of `create_model` that shape a network, checked and complete.
+
+    `trained_output_stride` is that at which the weights learnt where cells lie, if it is another.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,3 +37,4 @@ class Blueprint(BaseModel):
     dropout: float = Field(ge=0, lt=1)
     in_channels: int = Field(ge=1, le=1024)
     conventions: Conventions = Conventions()
+    trained_output_stride: int | None = None

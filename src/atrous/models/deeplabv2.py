@@ -27,4 +27,4 @@ class DeepLabV2(SegmentationModel):
 
     def classify(self, features: Features) -> Tensor:
         """Return logits (B, K, h, w) on the grid of the deep map."""
-        return self.pyramid(features.deep)
+        return self.in_place(self.pyramid(features.deep))

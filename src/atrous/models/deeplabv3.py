@@ -29,7 +29,7 @@ class DeepLabV3(SegmentationModel):
 
     def classify(self, features: Features) -> Tensor:
         """Return logits (B, K, h, w) on the grid of the deep map."""
-        return self.classifier(self.head(self.pyramid(features.deep)))
+        return self.in_place(self.classifier(self.head(self.pyramid(features.deep))))
 
 
 def head_convs(channels: int, blueprint: Blueprint) -> nn.Sequential:

@@ -52,5 +52,5 @@ class DeepLabV3Plus(SegmentationModel):
 
     def classify(self, features: Features) -> Tensor:
         """Return logits (B, K, h, w) on the grid of the map of stride 4."""
-        deep = self.head(self.pyramid(features.deep))
+        deep = self.in_place(self.head(self.pyramid(features.deep)))
         return self.classifier(self.decoder(deep, features.early[_FINE]))

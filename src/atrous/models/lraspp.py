@@ -41,4 +41,4 @@ class LRASPP(SegmentationModel):
 
     def classify(self, features: Features) -> Tensor:
         """Return logits (B, K, h, w) on the grid of the map of stride 8."""
-        return self.pyramid(features.early[_LOW], features.deep)
+        return self.pyramid(features.early[_LOW], self.in_place(features.deep))

@@ -18,7 +18,7 @@ from atrous.models.backbone import Backbone, Features
 from atrous.models.blueprint import Blueprint
 from atrous.models.preprocessing import Preprocessing
 from atrous.models.pyramids import paper_rates
-from atrous.nn.conv import resize
+from atrous.nn.conv import moved, resize
 from atrous.nn.fcn_head import FCNHead
 from atrous.nn.geometry import rates_for
 from atrous.nn.lr_aspp import LRASPP
@@ -69,7 +69,8 @@ class SegmentationModel(nn.Module):
 
         The strides given up become rates, and the rates of the pyramid and the multi-grid follow,
         so that all kernels reach as many image pixels as before (arXiv:1706.05587, sections 3.1 and
-        3.3): a network trained at 16 is more exact, and slower, at 8.
+        3.3): a network trained at 16 is more exact, and slower, at 8. The labels stay where they
+        are in the image, see `in_place`.
 
         Args:
             stride: Image pixels per cell: 4, 8, 16 or 32.
@@ -94,7 +95,27 @@ class SegmentationModel(nn.Module):
         except ValueError as error:
             self.backbone.set_output_stride(before)
             raise UsageError(f"pyramid {built.pyramid!r}: {error}") from error
-        self.blueprint = built.model_copy(update={"output_stride": stride, "rates": rates})
+        trained = built.trained_output_stride or built.output_stride
+        changes = {
+            "output_stride": stride,
+            "rates": rates,
+            "trained_output_stride": None if stride == trained else trained,
+        }
+        self.blueprint = built.model_copy(update=changes)
+
+    def in_place(self, deep: Tensor) -> Tensor:
+        """Return a map (B, C, h, w) of the deepest grid, moved to where its cells lie in the image.
+
+        A cell of stride t begins at each t-th pixel, and stands for t pixels: what a network learns
+        to say of it holds for their middle, (t - 1) / 2 pixels on. At stride s, middles lie
+        (s - 1) / 2 pixels on. Left where they are, labels would be (t - s) / 2 pixels off; so the
+        map is moved by (t / s - 1) / 2 cells (docs/decisions/0016). With aligned corners, as in the
+        papers' code, a cell stands for its first pixel at every stride.
+        """
+        made = self.blueprint
+        if made.trained_output_stride is None or made.conventions.align_corners:
+            return deep
+        return moved(deep, (made.trained_output_stride / made.output_stride - 1) / 2)
 
     def coarse_logits(self, images: Tensor) -> Tensor:
         """Return logits (B, K, h, w) for images (B, C, H, W), before they are brought to size."""
