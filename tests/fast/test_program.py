@@ -36,6 +36,19 @@ def test_logits_are_those_of_the_network_at_every_size(make, architecture, keywo
 
 
 @pytest.mark.filterwarnings("ignore:rate .* on a map of")
+@pytest.mark.parametrize("outputs", ["coarse_logits", "logits"])
+def test_aligned_corners_take_maps_of_every_size_from_two_cells_on(make, outputs):
+    model = make("deeplabv3plus", conventions={"align_corners": True})
+    run = program(model, outputs=outputs).module()
+    read = model if outputs == "logits" else model.coarse_logits
+    for shape in [(1, 65, 97), (2, 5, 6), (1, 17, 40)]:
+        images = pixels(*shape)
+        with torch.inference_mode():
+            expected = read(model.preprocessing(images.permute(0, 3, 1, 2)))
+            assert torch.allclose(run(images), expected, atol=1e-4 * expected.abs().max().item())
+
+
+@pytest.mark.filterwarnings("ignore:rate .* on a map of")
 @pytest.mark.parametrize("architecture", ["deeplabv3", "deeplabv3plus"])
 def test_a_network_at_another_stride_has_its_cells_in_place(make, architecture):
     model = make(architecture, output_stride=16)

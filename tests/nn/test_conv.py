@@ -241,13 +241,15 @@ def test_the_mean_over_a_map_is_one_cell():
     cells=st.sampled_from([-2.25, -1.0, -0.375, -0.25, 0.0, 0.5, 1.0, 1.5, 3.5]),
     height=st.integers(1, 6),
     width=st.integers(1, 6),
+    more=st.integers(0, 3),
 )
-def test_a_moved_map_is_interpolated_between_its_cells(cells, height, width):
+def test_a_moved_map_is_interpolated_between_its_cells(cells, height, width, more):
     x = torch.randn(2, 3, height, width)
     expected = x.numpy()
     for axis in (2, 3):
-        known = np.arange(x.shape[axis])
+        known, wanted = np.arange(x.shape[axis]), np.arange(x.shape[axis] + more) - cells
         expected = np.apply_along_axis(
-            lambda line, known=known: np.interp(known - cells, known, line), axis, expected
+            lambda line, known=known, wanted=wanted: np.interp(wanted, known, line), axis, expected
         )
-    torch.testing.assert_close(moved(x, cells), torch.from_numpy(expected).float())
+    result = moved(x, cells, (height + more, width + more) if more else None)
+    torch.testing.assert_close(result, torch.from_numpy(expected).float())

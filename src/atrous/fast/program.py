@@ -78,7 +78,12 @@ def program(
         )
     network = _Steps(model, outputs, DTYPES[precision])
     images = torch.zeros(*_EXAMPLE, model.blueprint.in_channels, dtype=torch.uint8)
-    sides = {number: Dim(name, min=1, max=LARGEST) for number, name in enumerate(_AXES)}
+    # With aligned corners a map of one cell is a case of its own: the decoder's has two at least.
+    least = 5 if model.blueprint.conventions.align_corners else 1
+    sides = {
+        number: Dim(name, min=1 if name == _AXES[0] else least, max=LARGEST)
+        for number, name in enumerate(_AXES)
+    }
     with (
         # Otherwise sides that leave a map one cell are taken for a case of their own.
         symbolic_shapes.patch(backed_size_oblivious=True),  # pyright: ignore[reportAttributeAccessIssue]

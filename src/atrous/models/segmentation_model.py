@@ -109,13 +109,16 @@ class SegmentationModel(nn.Module):
         A cell of stride t begins at each t-th pixel, and stands for t pixels: what a network learns
         to say of it holds for their middle, (t - 1) / 2 pixels on. At stride s, middles lie
         (s - 1) / 2 pixels on. Left where they are, labels would be (t - s) / 2 pixels off; so the
-        map is moved by (t / s - 1) / 2 cells (docs/decisions/0016). With aligned corners, as in the
-        papers' code, a cell stands for its first pixel at every stride.
+        map is moved by (t / s - 1) / 2 cells. It gets t / s times the cells that it has at t, as
+        the last one may reach beyond the image (docs/decisions/0016). With aligned corners, as in
+        the papers' code, a cell stands for its first pixel at every stride.
         """
-        made = self.blueprint
-        if made.trained_output_stride is None or made.conventions.align_corners:
+        trained, stride = self.blueprint.trained_output_stride, self.output_stride
+        if trained is None or self.blueprint.conventions.align_corners:
             return deep
-        return moved(deep, (made.trained_output_stride / made.output_stride - 1) / 2)
+        denser = max(1, trained // stride)
+        height, width = (-(-side // denser) * denser for side in deep.shape[-2:])
+        return moved(deep, (trained / stride - 1) / 2, (height, width))
 
     def coarse_logits(self, images: Tensor) -> Tensor:
         """Return logits (B, K, h, w) for images (B, C, H, W), before they are brought to size."""

@@ -193,24 +193,26 @@ def resize(x: Tensor, size: torch.Size | tuple[int, int], *, align_corners: bool
     return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=align_corners)
 
 
-def moved(x: Tensor, cells: float) -> Tensor:
+def moved(x: Tensor, cells: float, size: tuple[int, int] | None = None) -> Tensor:
     """Return `x` (B, C, H, W) moved by so many cells down and to the right; its edges repeat.
 
     Between cells it is interpolated linearly: by half a cell, each is the mean of four.
+
+    Args:
+        x: The map.
+        cells: How far, in either direction.
+        size: (rows, columns) of the result, which begins where `x` does; by default those of `x`.
 
     Example:
         >>> moved(torch.arange(4.0).view(1, 1, 1, 4), 0.5)
         tensor([[[[0.0000, 0.5000, 1.5000, 2.5000]]]])
     """
-    if not cells:
-        return x
     whole = math.ceil(cells)
-    share = whole - cells  # of the later of the two cells that it lies between
-    before, after = max(whole, 0), max(1 - whole, 0)
-    x = F.pad(x, (before, after, before, after), mode="replicate")
-    for axis in (2, 3):
-        first = max(-whole, 0)
-        size = x.shape[axis] - before - after
-        earlier, later = x.narrow(axis, first, size), x.narrow(axis, first + 1, size)
-        x = (1 - share) * earlier + share * later
+    share = whole - cells  # of the later of the two cells that each lies between
+    for axis, side in zip((2, 3), size or x.shape[2:], strict=True):
+        last = x.shape[axis] - 1
+        earlier = torch.arange(side, device=x.device) - whole
+        at = earlier.clamp(0, last), (earlier + 1).clamp(0, last)
+        first, second = (x.index_select(axis, cells) for cells in at)
+        x = (1 - share) * first + share * second
     return x
