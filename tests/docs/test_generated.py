@@ -58,7 +58,9 @@ def test_the_page_of_recipe_keys_is_current():
 def test_the_page_of_measurements_is_current():
     written = (DOCS / "measured.md").read_text(encoding="utf-8")
     assert written == script("make_measured.py").page(), "run python docs/make_measured.py"
-    commands = re.findall(r"^    python -m benchmarks\.(\w+)(?: all)?$", written, flags=re.MULTILINE)
+    commands = re.findall(
+        r"^    python -m benchmarks\.(\w+)(?: all)?$", written, flags=re.MULTILINE
+    )
     results = sorted(path.stem for path in (ROOT / "benchmarks" / "results").glob("*.json"))
     assert commands == results
     assert all((ROOT / "benchmarks" / f"{name}.py").is_file() for name in commands)
