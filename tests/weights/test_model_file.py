@@ -57,6 +57,7 @@ DEFAULTS = {
     "aux_head": False,
     "scales": [1.0],
     "conventions": Conventions().model_dump(mode="json"),
+    "trained_output_stride": None,
 }
 
 
