@@ -10,6 +10,7 @@ from atrous.data import Sample
 from atrous.errors import DataError, ResourceError, UsageError
 from atrous.export import export
 from atrous.export.quantize import quantized
+from atrous.models import create_model
 from tests.fast.conftest import settle
 
 
@@ -127,3 +128,18 @@ def test_a_graph_is_never_there_without_its_weights(model, tmp_path, monkeypatch
         atrous.export.run._write(Graph(), tmp_path / "a.xml", {})
     assert (tmp_path / "a.xml").read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "a.xml"]
+
+
+@pytest.mark.parametrize("to", ["torch", "onnx"])
+def test_a_decoder_with_aligned_corners_is_exported(to, tmp_path):
+    torch.manual_seed(0)
+    model = create_model(
+        "deeplabv3plus",
+        backbone="test_resnet",
+        num_classes=3,
+        channels=8,
+        conventions={"align_corners": True},
+    )
+    ending = {"torch": ".pt2", "onnx": ".onnx"}[to]
+    exported = export(settle(model), tmp_path / f"decoder{ending}", to=to)
+    assert min(side for shape in exported.proof.shapes for side in shape[1:]) == 5

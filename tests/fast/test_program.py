@@ -22,17 +22,21 @@ def pixels(batch, height, width, channels=3):
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
+def assert_same(run, read, preprocessing, shapes=SHAPES):
+    for shape in shapes:
+        images = pixels(*shape)
+        with torch.inference_mode():
+            expected = read(preprocessing(images.permute(0, 3, 1, 2)))
+            assert torch.allclose(run(images), expected, atol=1e-4 * expected.abs().max().item())
+
+
 @pytest.mark.filterwarnings("ignore:rate .* on a map of")
 @pytest.mark.parametrize(("architecture", "keywords"), KINDS)
 def test_logits_are_those_of_the_network_at_every_size(make, architecture, keywords):
     model = make(architecture, **keywords)
     model.preprocessing = Preprocessing((0.3, 0.5, 0.6), (0.2, 0.4, 0.7))
     run = program(model).module()
-    for shape in SHAPES:
-        images = pixels(*shape)
-        with torch.inference_mode():
-            expected = model(model.preprocessing(images.permute(0, 3, 1, 2)))
-            assert torch.allclose(run(images), expected, atol=1e-4 * expected.abs().max().item())
+    assert_same(run, model, model.preprocessing)
 
 
 @pytest.mark.filterwarnings("ignore:rate .* on a map of")
@@ -41,11 +45,7 @@ def test_aligned_corners_take_maps_of_every_size_from_two_cells_on(make, outputs
     model = make("deeplabv3plus", conventions={"align_corners": True})
     run = program(model, outputs=outputs).module()
     read = model if outputs == "logits" else model.coarse_logits
-    for shape in [(1, 65, 97), (2, 5, 6), (1, 17, 40)]:
-        images = pixels(*shape)
-        with torch.inference_mode():
-            expected = read(model.preprocessing(images.permute(0, 3, 1, 2)))
-            assert torch.allclose(run(images), expected, atol=1e-4 * expected.abs().max().item())
+    assert_same(run, read, model.preprocessing, [(1, 65, 97), (2, 5, 6), (1, 17, 40)])
 
 
 @pytest.mark.filterwarnings("ignore:rate .* on a map of")
@@ -54,11 +54,7 @@ def test_a_network_at_another_stride_has_its_cells_in_place(make, architecture):
     model = make(architecture, output_stride=16)
     model.set_output_stride(8)
     run = program(model).module()
-    for shape in SHAPES:
-        images = pixels(*shape)
-        with torch.inference_mode():
-            expected = model(model.preprocessing(images.permute(0, 3, 1, 2)))
-            assert torch.allclose(run(images), expected, atol=1e-4 * expected.abs().max().item())
+    assert_same(run, model, model.preprocessing)
 
 
 def test_coarse_logits_and_labels(make):

@@ -272,6 +272,10 @@ CHANNELS = {"mean": [0.5] * 3, "std": [0.5] * 3}
             {"model": BLUEPRINT | {"output_stride": -8}},
             "output_stride must be 4, 8, 16 or 32, got -8",
         ),
+        (
+            {"model": BLUEPRINT | {"trained_output_stride": 10**9}},
+            "model.trained_output_stride: should be 4, 8, 16 or 32",
+        ),
         ({"model": BLUEPRINT | {"dropout": 1}}, "model.dropout: should be less than 1"),
         (
             {"model": BLUEPRINT | {"architecture": "os.system"}},

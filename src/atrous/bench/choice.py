@@ -9,10 +9,10 @@ from atrous.bench.peers import peer_ways
 from atrous.bench.ways import Way, own_ways, precisions_of
 from atrous.errors import UsageError
 from atrous.fast.engines import ENGINES
+from atrous.predict.engine import PRECISIONS
 from atrous.weights.to_peer import LIBRARIES
 
 _ALL = "all"
-PRECISIONS = ("fp32", "bf16", "int8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Choice:
     size: tuple[int, int] = (513, 513)
     batch: int = 1
     engines: tuple[str, ...] = ("torch", "optimized", "openvino")
-    precisions: tuple[str, ...] = PRECISIONS[:2]
+    precisions: tuple[str, ...] = PRECISIONS
     against: tuple[str, ...] = ()
     photos: tuple[str, ...] = ()
     rounds: int = 9
@@ -52,7 +52,7 @@ class Choice:
     def __post_init__(self) -> None:
         engines = tuple(ENGINES) if self.engines == (_ALL,) else self.engines
         object.__setattr__(self, "engines", _known("engine", engines, (*ENGINES, _ALL)))
-        _known("precision", self.precisions, PRECISIONS)
+        _known("precision", self.precisions, (*PRECISIONS, "int8"))
         _known("library", self.against, LIBRARIES)
         for name in ("batch", "rounds", "threads"):
             number = getattr(self, name)

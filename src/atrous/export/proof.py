@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from atrous.errors import DataError
 from atrous.export.graphs import Rates, Run
 from atrous.fast.engines.torch_engine import eval_mode
+from atrous.fast.program import least_side
 from atrous.models import SegmentationModel
 from atrous.nn.pyramid import DeadTapsWarning
 
@@ -106,16 +107,22 @@ def prove(
         pixels += labels.numel()
     difference = math.nan if any(map(math.isnan, differences)) else max(differences)
     figures = difference, max(tops), equal / pixels
-    proof = Proof(precision, SHAPES, *figures, rates=tuple(sorted(theirs)))
+    proof = Proof(precision, _shapes(model), *figures, rates=tuple(sorted(theirs)))
     _check(proof)
     return proof
+
+
+def _shapes(model: SegmentationModel) -> tuple[tuple[int, int, int], ...]:
+    """Return `SHAPES`, no side smaller than an export of the network takes it."""
+    least = least_side(model)
+    return tuple((batch, max(height, least), max(width, least)) for batch, height, width in SHAPES)
 
 
 @torch.inference_mode()
 def _examples(model: SegmentationModel, outputs: str) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield images (B, H, W, C) and the network's logits for them."""
     generator = torch.Generator().manual_seed(0)
-    for batch, height, width in SHAPES:
+    for batch, height, width in _shapes(model):
         # Squares of 8 pixels under the noise: a network sees more than one class then.
         squares = torch.rand(
             batch, model.blueprint.in_channels, -(-height // 8), -(-width // 8), generator=generator

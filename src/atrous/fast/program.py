@@ -78,11 +78,10 @@ def program(
         )
     network = _Steps(model, outputs, DTYPES[precision])
     images = torch.zeros(*_EXAMPLE, model.blueprint.in_channels, dtype=torch.uint8)
-    # With aligned corners a map of one cell is a case of its own: the decoder's has two at least.
-    least = 5 if model.blueprint.conventions.align_corners else 1
+    least = 1, *2 * (least_side(model),)
     sides = {
-        number: Dim(name, min=1 if name == _AXES[0] else least, max=LARGEST)
-        for number, name in enumerate(_AXES)
+        number: Dim(name, min=side, max=LARGEST)
+        for number, (name, side) in enumerate(zip(_AXES, least, strict=True))
     }
     with (
         # Otherwise sides that leave a map one cell are taken for a case of their own.
@@ -97,6 +96,14 @@ def program(
             # Such as that pooling's last window begins on the map: true, and too hard to prove.
             prefer_deferred_runtime_asserts_over_guards=True,
         )
+
+
+def least_side(model: SegmentationModel) -> int:
+    """Return the rows and columns, in pixels, that images have at least in a program of a network.
+
+    With aligned corners a map of one cell is a case of its own: the decoder's has two here.
+    """
+    return 5 if model.blueprint.conventions.align_corners else 1
 
 
 class _Steps(nn.Module):

@@ -1,6 +1,6 @@
 """What a network was asked to be: enough to build the same one again."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,4 +37,4 @@ class Blueprint(BaseModel):
     dropout: float = Field(ge=0, lt=1)
     in_channels: int = Field(ge=1, le=1024)
     conventions: Conventions = Conventions()
-    trained_output_stride: int | None = None
+    trained_output_stride: Literal[4, 8, 16, 32] | None = None

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 _WIDE = 8  # cells; below this rate oneDNN's own convolutions are as fast
 _STORED = ("Constant", "Convert", "Subtract", "Multiply")  # of what weights are made, in 8 bits too
-_EVERY_IMAGE = (0, 0)
 
 
 class _Tap(NamedTuple):
@@ -140,7 +139,7 @@ def _padded(result: "openvino.Node", tap: _Tap) -> "openvino.Node":
 
     if not tap.down and not tap.right:
         return result
-    before = [*_EVERY_IMAGE, max(-tap.down, 0), max(-tap.right, 0)]
-    after = [*_EVERY_IMAGE, max(tap.down, 0), max(tap.right, 0)]
+    before = [0, 0, max(-tap.down, 0), max(-tap.right, 0)]
+    after = [0, 0, max(tap.down, 0), max(tap.right, 0)]
     nought = opset13.constant(np.zeros(()), dtype=result.get_element_type())
     return opset13.pad(result, before, after, "constant", nought)

@@ -59,10 +59,10 @@ class GraphsBySize:
         _check_fixed(graph)
         if self._hint == "bf16":
             with_live_taps(graph)
-        if self._hint == "bf16" and (names := early_layers(graph)):
-            # OpenVINO 2026.4 fails on some mixtures.
-            with suppress(RuntimeError):
-                return self._compiled(with_float32(graph, names))
+            if names := early_layers(graph):
+                # OpenVINO 2026.4 fails on some mixtures.
+                with suppress(RuntimeError):
+                    return self._compiled(with_float32(graph, names))
         return self._compiled(graph)
 
     def _compiled(self, graph: "openvino.Model") -> Any:
