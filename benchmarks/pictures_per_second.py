@@ -1,8 +1,9 @@
 """Pictures a second with the embedded model: a file of 480 x 360 in, its label map out.
 
-Each picture is read and decoded, goes through the network, and becomes a full-size label map;
-`written` also stores the mask, by `atrous.predict.batch`, which `atrous predict` calls. JPEG and
-PNG are timed apart; ratios are to the first way.
+Each picture is read and decoded, goes through the network, and becomes a full-size label map: one
+after the other; `listed` in one call with all of them; `written` also stores the masks, by
+`atrous.predict.batch`, which `atrous predict` calls. JPEG and PNG are timed apart; ratios are to
+the first way.
 
 `python -m benchmarks.pictures_per_second [FOLDER] [--rounds N]`: the pictures of FOLDER (such as
 those of CamVid, whatever their size) are brought to 480 x 360; else the examples of the project.
@@ -51,6 +52,10 @@ def _segment(segmenter: Segmenter, files: list[Path]) -> None:
         segmenter(file)
 
 
+def _segment_list(segmenter: Segmenter, files: list[Path]) -> None:
+    segmenter(files)
+
+
 def _predict(segmenter: Segmenter, files: list[Path], out: Path) -> None:
     for _ in run_jobs(segmenter, plan_jobs(find_images(files), out, ["mask"]), out):
         pass
@@ -71,6 +76,7 @@ def _ways(source: Path, scratch: Path) -> dict[str, Callable[[], object]]:
                     continue
                 _segment(segmenter, files[:_WARM])
                 ways[name] = partial(_segment, segmenter, files)
+                ways[f"{name}, listed"] = partial(_segment_list, segmenter, files)
                 if precision == "bf16":
                     out = scratch / f"out-{suffix}"
                     ways[f"{name}, written"] = partial(_predict, segmenter, files, out)

@@ -20,7 +20,8 @@ def test_table_json_and_picture(dataset, model_file, tmp_path, capsys):
     assert run(dataset, model=model_file, out=out) == 0
     expected = evaluate(load_model(model_file), open_dataset(dataset, "val"))
     found = json.loads((out / "evaluation.json").read_text())
-    assert found == {"model": model_file, "data": str(dataset), "split": "val"} | expected.to_json()
+    asked = {"model": model_file, "data": str(dataset), "split": "val", "output_stride": 16}
+    assert found == asked | expected.to_json()
     assert found["pixels"] < 2 * 40 * 60  # those of value 9 are ignored
     assert read_image(out / "confusion-matrix.png").shape[2] == 3
     assert sorted(path.name for path in out.iterdir()) == [
@@ -34,6 +35,17 @@ def test_table_json_and_picture(dataset, model_file, tmp_path, capsys):
     assert any(line.split()[:1] == ["road"] for line in lines)
     assert f"mIoU                    {100 * expected.scores.mean_iou:.2f} %" in lines
     assert lines[-1] == f"wrote {out}/evaluation.json and {out}/confusion-matrix.png"
+
+
+def test_another_output_stride(dataset, model_file, tmp_path):
+    out = tmp_path / "scores"
+    assert run(dataset, "--output-stride", "8", model=model_file, out=out) == 0
+    model = load_model(model_file)
+    model.set_output_stride(8)
+    found = json.loads((out / "evaluation.json").read_text())
+    expected = evaluate(model, open_dataset(dataset, "val")).to_json()
+    assert found["output_stride"] == 8
+    assert found["confusion_matrix"] == expected["confusion_matrix"]
 
 
 def test_classes_can_be_given_instead_of_a_dataset_yaml(dataset, model_file, tmp_path):

@@ -2,12 +2,10 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
-import numba
 import pytest
 import torch
 from torch.nn import functional as F
 
-from atrous.kernels import label_map_cpu
 from atrous.kernels.label_map import plain_label_map
 from atrous.kernels.label_map_cpu import paint_label_map
 
@@ -116,13 +114,3 @@ def test_several_threads_may_call_it_at_once():
     with ThreadPoolExecutor(4) as pool:
         for labels in pool.map(lambda _: painted(logits, (150, 111)), range(8)):
             assert torch.equal(labels, expected)
-
-
-def test_without_a_place_for_it_the_code_is_not_kept(monkeypatch):
-    def njit(function, *, nogil, cache=False):
-        if cache:
-            raise RuntimeError("no locator available")
-        return function, nogil
-
-    monkeypatch.setattr(numba, "njit", njit)
-    assert label_map_cpu._compiled(len) == (len, True)

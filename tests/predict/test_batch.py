@@ -72,21 +72,21 @@ def test_a_place_that_cannot_be_written_stops_the_run(segmenter, folder, tmp_pat
 
 
 def test_one_is_written_while_the_next_is_computed(segmenter, jobs, tmp_path):
-    computing = threading.Event()
+    computing, compute = threading.Semaphore(0), segmenter.engine
 
-    class Slow:
-        def __call__(self, photo):
-            if photo == jobs[1].photo.path:
-                computing.set()
-            return segmenter(photo)
+    def slow(images):
+        computing.release()
+        return compute(images)
 
     class Patient(Job):
         def write(self, result):
-            assert computing.wait(30)
+            assert computing.acquire(timeout=30)  # the first
+            assert computing.acquire(timeout=30)  # the second
             super().write(result)
 
+    segmenter.engine = slow
     first = Patient(jobs[0].photo, jobs[0].outputs)
-    outcomes = list(run_jobs(Slow(), [first, jobs[1]], tmp_path / "out"))
+    outcomes = list(run_jobs(segmenter, [first, jobs[1]], tmp_path / "out"))
     assert [outcome.job for outcome in outcomes] == [first, jobs[1]]
     assert (tmp_path / "out/a.mask.png").is_file()
 

@@ -52,6 +52,49 @@ def test_a_model_can_be_a_file(tmp_path, photo):
     assert np.array_equal(by_file(photo).labels, by_model(photo).labels)
 
 
+def test_a_file_can_be_held_at_another_output_stride(tmp_path, photo):
+    network = create_model("deeplabv3", backbone="test_efficientnet", num_classes=2)
+    file = save_model(network, tmp_path / "model.safetensors")
+    found = Segmenter(file, device="cpu", output_stride=8)(photo)
+    network.set_output_stride(8)
+    assert np.array_equal(found.labels, Segmenter(network, device="cpu")(photo).labels)
+    with pytest.raises(UsageError, match=r"model\.set_output_stride\(8\)"):
+        Segmenter(network, device="cpu", output_stride=8)
+    with pytest.raises(UsageError, match="must be 4, 8, 16 or 32, got 7"):
+        Segmenter(file, device="cpu", output_stride=7)
+
+
+def test_many_are_computed_at_once_where_the_engine_can(segmenter, photo):
+    opened = []
+
+    class Many:
+        """The engine of the segmenter, several at once."""
+
+        name, precision, at_once = "openvino", "fp32", 3
+
+        def __call__(self, images):
+            return segmenter_engine(images)
+
+        def for_many(self):
+            opened.append(Many())
+            return opened[-1]
+
+    segmenter_engine, segmenter.engine = segmenter.engine, Many()
+    for count in (15, 16, 40):
+        found = segmenter([photo] * count)
+        assert len(found) == count
+        assert all(np.array_equal(one.labels, found[0].labels) for one in found)
+    assert len(opened) == 1
+
+
+def test_a_list_ends_at_what_cannot_be_read_and_each_goes_on(segmenter, photo):
+    with pytest.raises(DataError, match=r"missing\.jpg"):
+        segmenter([photo, "missing.jpg", photo])
+    first, error, last = segmenter.each([photo, "missing.jpg", photo])
+    assert isinstance(error, DataError)
+    assert np.array_equal(first.labels, last.labels)
+
+
 def test_a_network_keeps_its_mode(model, photo):
     Segmenter(model.train(), device="cpu", engine="torch")(photo)
     assert model.training

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from atrous.cli.console import plain, progress, results
-from atrous.cli.options import Classes, Data, Device, Engine, Ignore, ModelOrExport, Precision
+from atrous.cli.options import (
+    Classes,
+    Data,
+    Device,
+    Engine,
+    Ignore,
+    ModelOrExport,
+    OutputStride,
+    Precision,
+)
 
 if TYPE_CHECKING:
     from atrous.evaluate import Evaluation
@@ -29,6 +38,7 @@ class Evaluate:
     device: Device = "auto"
     engine: Engine = "auto"
     precision: Precision = "fp32"
+    output_stride: OutputStride = None
 
     def run(self) -> None:
         """Evaluate, show the scores, and write them and the confusion matrix."""
@@ -38,7 +48,7 @@ class Evaluate:
         from atrous.predict.engine import open_model
 
         dataset = open_dataset(self.data, self.split, classes=self.classes, ignore=self.ignore)
-        model = open_model(self.model)
+        model = open_model(self.model, output_stride=self.output_stride)
         with progress("evaluate", len(dataset)) as advance:
             evaluation = evaluate(
                 model,
@@ -51,15 +61,16 @@ class Evaluate:
         console = results()
         console.print(f"{plain(dataset.name)}, {self.split}: {evaluation.images} images\n")
         console.print(score_table(evaluation))
-        written = self._write(evaluation)
+        written = self._write(evaluation, output_stride=model.blueprint.output_stride)
         console.print(f"\nwrote {' and '.join(map(plain, written))}", soft_wrap=True)
 
-    def _write(self, evaluation: "Evaluation") -> tuple[Path, Path]:
+    def _write(self, evaluation: "Evaluation", *, output_stride: int) -> tuple[Path, Path]:
         """Write the scores and the picture; return their paths."""
         from atrous.evaluate.picture import draw_confusion
         from atrous.files import write_atomically, write_json
 
         facts = {"model": self.model, "data": self.data, "split": self.split}
+        facts |= {"output_stride": output_stride}
         picture = draw_confusion(
             evaluation.matrix,
             evaluation.classes,

@@ -47,4 +47,12 @@ Engine = Annotated[
 Precision = Annotated[
     str, arg(metavar="NAME", help="fp32, or bf16: faster on some processors, and not exact.")
 ]
+OutputStride = Annotated[
+    int | None,
+    arg(
+        metavar="PIXELS",
+        help="Image pixels per cell of the deepest map: 4, 8, 16 or 32.",
+        help_behavior_hint="(default: as it was trained)",
+    ),
+]
 Flag = Annotated[bool, arg(help_behavior_hint="")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from atrous.cli.console import complain, plain, progress, results
-from atrous.cli.options import Device, Engine, Flag, ModelOrExport, Precision
+from atrous.cli.options import Device, Engine, Flag, ModelOrExport, OutputStride, Precision
 from atrous.cli.share_table import ShareTable
 from atrous.errors import SomeInputsFailedError, UsageError
 
@@ -44,6 +44,7 @@ class Predict:
     device: Device = "auto"
     engine: Engine = "auto"
     precision: Precision = "fp32"
+    output_stride: OutputStride = None
     strict: Flag = False
     """Stop at the first photograph that cannot be read."""
 
@@ -60,7 +61,11 @@ class Predict:
         formats = parse_formats(self.format)
         jobs = plan_jobs(find_images(self.inputs), self.out, formats)
         segmenter = Segmenter(
-            self.model, device=self.device, engine=self.engine, precision=self.precision
+            self.model,
+            device=self.device,
+            engine=self.engine,
+            precision=self.precision,
+            output_stride=self.output_stride,
         )
         done = 0
         with progress("predict", len(jobs)) as advance:

@@ -70,7 +70,9 @@ class Reproduce:
         # As in `atrous train`: read when torch is loaded.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from atrous.reproduce import lines, plan, read_scores, write_results
+        from atrous.train.memory import keep_freed_memory
 
+        keep_freed_memory()
         if self.seeds < 1:
             raise UsageError(
                 f"--seeds {self.seeds}: at least one training of each variant is needed"

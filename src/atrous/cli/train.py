@@ -70,6 +70,9 @@ class Train:
         # Where data workers share the cores, threads that spin while they wait cost tenfold; it is
         # read when torch is loaded.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        from atrous.train.memory import keep_freed_memory
+
+        keep_freed_memory()
         if self.find_lr:
             self._suggest_lr()
             return

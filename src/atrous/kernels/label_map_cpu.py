@@ -4,21 +4,15 @@ Bilinear interpolation is a convex combination of the four centres around a pixe
 is highest at all four is highest in the whole square between them, and a class that is lower than
 another one at all four is nowhere the highest. Most squares are filled at once; in the others the
 few classes that are left compete.
-
-The threads are Python's own: the compiled code releases the interpreter's lock. Those of numba
-end the process when two callers meet, or after a fork.
 """
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
+
+from atrous.kernels.compiled import compiled, run_in_threads
 
 
 def paint_label_map(logits: Tensor, labels: Tensor, *, align_corners: bool = False) -> None:
@@ -45,22 +39,7 @@ def paint_label_map(logits: Tensor, labels: Tensor, *, align_corners: bool = Fal
         for image, target in zip(logits.detach().numpy(), labels.numpy(), strict=True)
         for start in range(0, len(target), block)
     ]
-    if threads == 1 or len(jobs) == 1:
-        for job in jobs:
-            _paint_rows(*job)
-        return
-    for _ in _pool(threads).map(lambda job: _paint_rows(*job), jobs):
-        pass
-
-
-@lru_cache(maxsize=4)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Return threads that wait for all callers: to start them takes a fifth of a label map."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="label-map")
-
-
-if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+    run_in_threads(_paint_rows, jobs, threads)
 
 
 @lru_cache(maxsize=64)
@@ -80,15 +59,7 @@ def _taps(cells: int, pixels: int, align_corners: bool) -> tuple[np.ndarray, ...
     return first.numpy(), second.numpy(), weight.numpy()
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile at the first call, for each layout of logits; keep the code if there is a place."""
-    try:
-        return numba.njit(function, nogil=True, cache=True)
-    except RuntimeError:  # neither the package nor the home directory can be written
-        return numba.njit(function, nogil=True)
-
-
-@_compiled
+@compiled
 def _find_winners(logits, row, winners, peaks):
     """Find the best class of each cell in a row, and its logit; NaN is above all, as in argmax."""
     classes, _, width = logits.shape
@@ -111,7 +82,7 @@ def _find_winners(logits, row, winners, peaks):
             winners[x] = k if better else winners[x]
 
 
-@_compiled
+@compiled
 def _lowest_nan(winners, peaks):
     """Return the first class that is NaN at a corner of a square, or -1."""
     lowest = -1
@@ -121,7 +92,7 @@ def _lowest_nan(winners, peaks):
     return lowest
 
 
-@_compiled
+@compiled
 def _find_rivals(corners, winners, rivals):
     """Keep the classes that may be the highest somewhere inside a square.
 
@@ -161,7 +132,7 @@ def _find_rivals(corners, winners, rivals):
     return kept
 
 
-@_compiled
+@compiled
 def _paint_square(labels, corners, rivals, weights, best):  # noqa: PLR0917
     """Let the rivals compete for each pixel of a square; of equals the first wins.
 
@@ -182,7 +153,7 @@ def _paint_square(labels, corners, rivals, weights, best):  # noqa: PLR0917
                 labels[y, x] = rivals[i] if better else labels[y, x]
 
 
-@_compiled
+@compiled
 def _paint_disputed(logits, labels, columns, row_weights, upper, lower):  # noqa: PLR0917
     """Paint those squares of a row of squares whose four corners do not agree.
 
@@ -219,7 +190,7 @@ def _paint_disputed(logits, labels, columns, row_weights, upper, lower):  # noqa
         _paint_square(labels[:, start:x], corners, rivals[:kept], weights, best)
 
 
-@_compiled
+@compiled
 def _paint_rows(logits, labels, rows, columns, start, stop):  # noqa: PLR0917
     """Paint the rows `start` to `stop` of a label map (H, W), from logits (K, h, w)."""
     tops, bottoms, weights = rows

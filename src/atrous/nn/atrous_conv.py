@@ -13,6 +13,7 @@ Axes: B batch, C channels in, D channels out, G groups, K taps, L cells, H rows,
 from torch import Tensor
 from torch.nn import functional as F
 
+from atrous.kernels.polyphase import join_phases, split_phases
 from atrous.nn.geometry import per_axis, same_padding
 
 
@@ -95,11 +96,13 @@ def polyphase_atrous_conv2d(
         >>> torch.allclose(polyphase_atrous_conv2d(x, weight, rate=(4, 3)), expected, atol=1e-5)
         True
     """
-    rates = _checked(*per_axis(rate))
+    rates = per_axis(rate)
+    _checked(*rates)
     height, width = x.shape[-2:]
-    x = F.pad(x, _margins((height, width), rates, _padding(weight, rates)))
-    phases = F.conv2d(_split(x, rates), weight, bias, groups=groups)
-    return _interleave(phases, rates)[..., :height, :width]
+    phases = F.conv2d(
+        split_phases(x, rates), weight, bias, padding=_padding(weight, (1, 1)), groups=groups
+    )
+    return join_phases(phases, rates)[..., :height, :width]
 
 
 def _checked(*rates: int) -> tuple[int, ...]:
@@ -112,25 +115,3 @@ def _padding(weight: Tensor, rates: tuple[int, ...]) -> tuple[int, int]:
     """Return the rows above and below, and the columns on either side, that keep the size."""
     rows, columns = map(same_padding, weight.shape[-2:], rates)
     return rows, columns
-
-
-def _margins(
-    size: tuple[int, int], rates: tuple[int, ...], padding: tuple[int, int]
-) -> tuple[int, int, int, int]:
-    """Return (left, right, top, bottom): the padding, and what fills up to whole sub-maps."""
-    below, right = (-length % rate for length, rate in zip(size, rates, strict=True))
-    rows, columns = padding
-    return columns, columns + right, rows, rows + below
-
-
-def _split(x: Tensor, rates: tuple[int, ...]) -> Tensor:
-    """Return the sub-maps (P * B, C, H / rows, W / columns) of the P phases of x (B, C, H, W)."""
-    rows, columns = rates
-    cells = x.unflatten(-1, (-1, columns)).unflatten(-3, (-1, rows))  # B, C, h, row, w, column
-    return cells.permute(3, 5, 0, 1, 2, 4).flatten(0, 2)
-
-
-def _interleave(phases: Tensor, rates: tuple[int, ...]) -> Tensor:
-    """Return the map whose sub-maps `_split` would give."""
-    cells = phases.unflatten(0, (*rates, len(phases) // (rates[0] * rates[1])))
-    return cells.permute(2, 3, 4, 0, 5, 1).flatten(-2).flatten(-3, -2)

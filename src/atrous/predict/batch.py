@@ -41,11 +41,11 @@ class Failed:
 def run_jobs(
     segmenter: Segmenter, jobs: Sequence[Job], out: Path, *, strict: bool = False
 ) -> Iterator[Done | Failed]:
-    """Segment photographs one by one, and tell what became of each as soon as it is known.
+    """Segment photographs in their order, and tell what became of each as soon as it is known.
 
-    While the outputs of one are written, the next is computed. Those that failed are listed in
-    `OUT/failures.jsonl`, also when the run is broken off; the file of an earlier run goes when none
-    fails.
+    While the outputs of one are written, the next are read and computed. Those that failed are
+    listed in `OUT/failures.jsonl`, also when the run is broken off; the file of an earlier run goes
+    when none fails.
 
     Args:
         segmenter: The model to use.
@@ -61,29 +61,23 @@ def run_jobs(
     written: Future[Done] | None = None
     try:
         with ThreadPoolExecutor(1) as writer:
-            for job in jobs:
-                found = _segment(segmenter, job)
+            results = segmenter.each([job.photo.path for job in jobs])
+            for job, found in zip(jobs, results, strict=True):
                 if written is not None:
                     yield written.result()
                     written = None
-                if isinstance(found, Failed):
-                    failures.append(found)
+                if isinstance(found, DataError):
+                    failed = Failed(job, found)
+                    failures.append(failed)
                     if strict:
-                        raise found.error
-                    yield found
+                        raise found
+                    yield failed
                 else:
                     written = writer.submit(_write, job, found)
             if written is not None:
                 yield written.result()
     finally:
         _record(failures, out / FAILURES)
-
-
-def _segment(segmenter: Segmenter, job: Job) -> Segmentation | Failed:
-    try:
-        return segmenter(job.photo.path)
-    except DataError as error:
-        return Failed(job, error)
 
 
 def _write(job: Job, found: Segmentation) -> Done:

@@ -18,18 +18,32 @@ PRECISIONS = ("fp32", "bf16")
 _EXPORTED = ("int8", "fp16")
 
 
-def open_model(source: str | Path) -> SegmentationModel | ExportedModel:
+def open_model(
+    source: str | Path, *, output_stride: int | None = None
+) -> SegmentationModel | ExportedModel:
     """Return a model by its name or from its file, which may be one of `atrous export`.
 
     Args:
         source: What `atrous.load_model` takes; or an `.onnx` or `.xml` file.
+        output_stride: Image pixels per cell of the deepest map: 4, 8, 16 or 32; by default as it
+            was trained.
 
     Raises:
-        UsageError: No model has this name.
+        UsageError: No model has this name, or it cannot be held at this output stride.
         DataError: The file is missing, or is not what it should be.
         MissingExtraError: The file's engine is not installed.
     """
-    return ExportedModel(source) if is_exported(source) else load_model(source)
+    if is_exported(source):
+        if output_stride is not None:
+            raise UsageError(
+                f"{source}: has the output stride that it was exported with; give the model file "
+                "that it was made from"
+            )
+        return ExportedModel(source)
+    model = load_model(source)
+    if output_stride is not None:
+        model.set_output_stride(output_stride)
+    return model
 
 
 def pick_engine(

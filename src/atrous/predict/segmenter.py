@@ -1,6 +1,6 @@
 """The one line of Python: a model by its name, and pictures of any kind."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -9,14 +9,17 @@ from PIL import Image, ImageOps
 
 from atrous.data.images import read_image
 from atrous.errors import DataError, UsageError
+from atrous.fast.engines import Engine, ParallelEngine
 from atrous.fast.engines.exported import ExportedModel, is_exported
 from atrous.models import SegmentationModel
 from atrous.predict.engine import check_words, open_model, pick_engine
+from atrous.predict.in_order import in_order
 from atrous.predict.label_image import label_image
 from atrous.predict.segmentation import Segmentation
 
 Photo = str | Path | Image.Image | np.ndarray
 
+_MANY = 16  # photographs that pay for an engine of their own
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
 
@@ -33,10 +36,13 @@ class Segmenter:
             whatever is faster here.
         precision: `fp32`; or `bf16`, which is faster on processors with matrix units for it, and
             gives some pixels between two classes the other one.
+        output_stride: Image pixels per cell of the deepest map: 4, 8, 16 or 32; by default as the
+            model was trained. Smaller is slower, and can be more exact. Of a model by its name or
+            from its file; a network has a method `set_output_stride`.
 
     Raises:
-        UsageError: The model's name, the device, the engine or the precision is unknown, or they
-            do not go together.
+        UsageError: The model's name, the device, the engine, the precision or the output stride is
+            unknown, or they do not go together.
         MissingExtraError: The engine is not installed.
         DataError: The model file is missing, or is none.
 
@@ -53,11 +59,21 @@ class Segmenter:
         device: str = "auto",
         engine: str = "auto",
         precision: str = "fp32",
+        output_stride: int | None = None,
     ) -> None:
         if not is_exported(model):
             check_words(engine, device=device, precision=precision)
-        network = open_model(model) if isinstance(model, str | Path) else model
+        if isinstance(model, str | Path):
+            network = open_model(model, output_stride=output_stride)
+        elif output_stride is None:
+            network = model
+        else:
+            raise UsageError(
+                "output_stride is of a model by its name or from its file; set that of a network "
+                f"by model.set_output_stride({output_stride})"
+            )
         self.engine = pick_engine(engine, network, device=device, precision=precision)
+        self._engine_for_many: ParallelEngine | None = None  # opened when many come
         self.classes, self.palette = network.classes, network.palette
         self._align_corners = network.blueprint.conventions.align_corners
 
@@ -79,16 +95,59 @@ class Segmenter:
             UsageError: Not a picture, or an array of another shape or type.
             DataError: The file is missing, or is not a whole picture.
         """
-        if isinstance(photo, list | tuple):
-            return [self._segment(one) for one in photo]
-        return self._segment(photo)
+        if not isinstance(photo, list | tuple):
+            return self._segmentation(self.engine, _pixels(photo))
+        found = []
+        for one in self.each(photo):
+            if isinstance(one, DataError):
+                raise one
+            found.append(one)
+        return found
 
-    def _segment(self, photo: object) -> Segmentation:
-        image = _pixels(photo)
-        labels = label_image(self.engine, image, align_corners=self._align_corners).cpu().numpy()
+    def each(self, photos: Sequence[Photo]) -> Iterator[Segmentation | DataError]:
+        """Segment many photographs in their order, holding few at a time.
+
+        While one is computed, the next is read; and an engine that can computes several at once.
+
+        Args:
+            photos: As when the segmenter is called.
+
+        Returns:
+            A result for each; or the error, where a file is missing or is not a whole picture.
+
+        Raises:
+            UsageError: One is no picture, or an array of another shape or type.
+
+        Example:
+            >>> segmenter = Segmenter("camvid-lite0", device="cpu")
+            >>> [result] = segmenter.each(["missing.jpg"])
+            >>> print(result)
+            missing.jpg: cannot be read (No such file or directory); check path and rights
+        """
+        engine, at_once = self.engine, 1
+        if isinstance(engine, ParallelEngine) and len(photos) >= _MANY:
+            engine = self._engine_for_many = self._engine_for_many or engine.for_many()
+            at_once = engine.at_once
+
+        def compute(image: np.ndarray | DataError) -> Segmentation | DataError:
+            if isinstance(image, DataError):
+                return image
+            return self._segmentation(engine, image)
+
+        yield from in_order(photos, read=_pixels_or_error, compute=compute, at_once=at_once)
+
+    def _segmentation(self, engine: Engine, image: np.ndarray) -> Segmentation:
+        labels = label_image(engine, image, align_corners=self._align_corners).cpu().numpy()
         if labels.dtype != np.uint8:  # torch's own wide type is no type of image files
             labels = labels.astype(np.uint16)
         return Segmentation(image, labels, self.classes, self.palette)
+
+
+def _pixels_or_error(photo: object) -> np.ndarray | DataError:
+    try:
+        return _pixels(photo)
+    except DataError as error:
+        return error
 
 
 def _pixels(photo: object) -> np.ndarray:

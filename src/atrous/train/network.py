@@ -10,7 +10,7 @@ from atrous.data import Dataset
 from atrous.models import SegmentationModel, create_model
 from atrous.recipe import Recipe
 from atrous.train.freezing import freeze
-from atrous.train.precision import spare_slow_convolutions
+from atrous.train.precision import speed_up_depthwise
 from atrous.train.processes import World
 from atrous.weights.fine_tuning import start_from
 
@@ -53,7 +53,7 @@ def build_network(
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = recipe.train.batch_norm_momentum
     model.to(device).to(memory_format=torch.channels_last)
-    spare_slow_convolutions(model, device)
+    speed_up_depthwise(model, device)
     return model
 
 
@@ -94,6 +94,6 @@ def enter_stage(
     settings, stage = recipe.train, recipe.train.second_stage if second else None
     if stage is not None:
         model.set_output_stride(stage.output_stride)
-        spare_slow_convolutions(model, device)
+        speed_up_depthwise(model, device)
     batch_norm = settings.freeze_batch_norm or (stage is not None and stage.freeze_batch_norm)
     return freeze(model, settings.freeze, batch_norm=batch_norm)

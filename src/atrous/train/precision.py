@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from atrous.devices import has_fast_bf16
 from atrous.errors import MissingExtraError
+from atrous.kernels.depthwise_conv import depthwise_conv2d
 
 
 def fabric_precision(precision: str, device: torch.device) -> str:
@@ -46,21 +47,44 @@ def set_up_fabric(
     return fabric, network, fabric_optimizer
 
 
-def spare_slow_convolutions(model: nn.Module, device: torch.device) -> None:
-    """Keep on float32, under autocast, the convolutions whose gradients are slow in bfloat16.
+def speed_up_depthwise(model: nn.Module, device: torch.device) -> None:
+    """Give the depthwise convolutions of a network gradients that are fast on a CPU.
 
-    On CPUs these are the depthwise ones with a stride, a rate or more than 3x3 taps: their backward
-    pass takes three to five times as long in bfloat16 as in float32.
+    Those with a stride, a rate or more than 3x3 taps, of which torch's own take three to twenty
+    times as long as the convolution, most of all in bfloat16: see `atrous.kernels.depthwise_conv`.
+    Where a layer is no plain convolution, it is only kept on float32 under autocast.
     """
     if device.type != "cpu":
         return
     for module in model.modules():
         if isinstance(module, nn.Conv2d) and module.groups > 1 and _is_unusual(module):
-            module.forward = partial(_float32_forward, module)
+            forward = _depthwise_forward if _is_plain(module) else _float32_forward
+            module.forward = partial(forward, module)
 
 
 def _is_unusual(conv: nn.Conv2d) -> bool:
     return max(conv.stride) > 1 or max(conv.dilation) > 1 or max(conv.kernel_size) > 3
+
+
+def _is_plain(conv: nn.Conv2d) -> bool:
+    return (
+        type(conv).forward is nn.Conv2d.forward
+        and conv.groups == conv.in_channels == conv.out_channels
+        and conv.padding_mode == "zeros"
+        and not isinstance(conv.padding, str)
+    )
+
+
+def _depthwise_forward(conv: nn.Conv2d, input: Tensor) -> Tensor:
+    (top, left), (down, right), (rows, columns) = conv.padding, conv.stride, conv.dilation
+    return depthwise_conv2d(
+        input,
+        conv.weight,
+        conv.bias,
+        stride=(down, right),
+        padding=(int(top), int(left)),
+        dilation=(rows, columns),
+    )
 
 
 def _float32_forward(conv: nn.Conv2d, input: Tensor) -> Tensor:

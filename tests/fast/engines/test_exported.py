@@ -53,6 +53,10 @@ def test_it_predicts_and_is_evaluated_like_its_network(model, folder, name, engi
         assert found.labels.dtype == np.uint8
         assert (found.labels == expected(picture).labels).mean() > 0.999
         assert found.classes == model.classes
+    many = exported.for_many()
+    assert many.at_once == (min(4, torch.get_num_threads()) if engine == "openvino" else 1)
+    images = torch.from_numpy(photo)[None]
+    torch.testing.assert_close(many(images), exported(images), rtol=1e-4, atol=1e-4)
     dataset = ShapesDataset("val", length=2, size=(64, 64))
     scores = [evaluate(one, dataset, device="cpu").scores for one in (exported, model)]
     assert scores[0].pixel_accuracy == pytest.approx(scores[1].pixel_accuracy, abs=1e-3)
@@ -63,6 +67,7 @@ def test_words_that_ask_for_something_else_are_refused(folder):
         ({"engine": "torch"}, "a.xml: is computed by openvino, not by engine 'torch'"),
         ({"device": "cuda"}, "computes on the CPU, not on cuda"),
         ({"precision": "bf16"}, "computes in fp32, not in bf16"),
+        ({"output_stride": 8}, "has the output stride that it was exported with"),
     ):
         with pytest.raises(UsageError, match=message):
             Segmenter(folder / "a.xml", **words)

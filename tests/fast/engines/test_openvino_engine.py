@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -43,3 +45,12 @@ def test_an_optimized_model_does_unless_it_holds_for_less(make, images):
     for keywords in ({"precision": "bf16"}, {"size": (65, 65)}):
         with pytest.raises(UsageError, match="give the engine 'openvino' the one it was made from"):
             OpenVINOEngine(optimize(model, **keywords))
+
+
+def test_for_many_computes_the_same(make, images):
+    engine = OpenVINOEngine(make())
+    many = engine.for_many()
+    assert (engine.at_once, many.at_once) == (1, min(4, torch.get_num_threads()))
+    with ThreadPoolExecutor(2) as pool:
+        for logits in pool.map(many, [images] * 4):
+            assert difference(logits, engine(images)) < 1e-5

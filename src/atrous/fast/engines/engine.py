@@ -5,7 +5,7 @@ Axes: B images, H rows, W columns; K classes; h, w of the map that is classified
 
 import difflib
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -41,6 +41,20 @@ class Engine(Protocol):
 
         The images may lie anywhere; the logits lie where the engine computes.
         """
+        ...
+
+
+@runtime_checkable
+class ParallelEngine(Engine, Protocol):
+    """An engine that can compute several images at once."""
+
+    @property
+    def at_once(self) -> int:
+        """How many calls, from as many threads, are computed at the same time."""
+        ...
+
+    def for_many(self) -> "ParallelEngine":
+        """Return the same engine for more images a second, each of which takes longer."""
         ...
 
 

@@ -3,6 +3,7 @@
 Axes: B images, H rows, W columns; K classes; h, w of the map that is classified.
 """
 
+import copy
 import hashlib
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -87,6 +88,21 @@ class ExportedModel:
         found = self._run(images)
         # Torch computes next to nothing in uint16, which is what files have.
         return found.int() if found.dtype == torch.uint16 else found
+
+    @property
+    def at_once(self) -> int:
+        """How many calls, from as many threads, are computed at the same time."""
+        return self._run.at_once if isinstance(self._run, GraphsBySize) else 1
+
+    def for_many(self) -> "ExportedModel":
+        """Return the same network for more images a second, each of which takes longer.
+
+        What ONNX Runtime computes stays as it is.
+        """
+        other = copy.copy(self)
+        if isinstance(self._run, GraphsBySize):
+            other._run = self._run.for_many()
+        return other
 
 
 def is_exported(path: object) -> bool:

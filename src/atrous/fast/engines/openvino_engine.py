@@ -40,6 +40,17 @@ class OpenVINOEngine:
         """Return logits (B, K, h, w) for stored images (B, H, W, 3)."""
         return self._run(images)
 
+    @property
+    def at_once(self) -> int:
+        """How many calls, from as many threads, are computed at the same time."""
+        return self._run.at_once
+
+    def for_many(self) -> "OpenVINOEngine":
+        """Return the same network for more images a second, each of which takes longer."""
+        other = copy.copy(self)
+        other._run = self._run.for_many()
+        return other
+
     def _graph(self, images: Tensor) -> Any:
         import openvino
 

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from queue import SimpleQueue
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _KEPT = 4  # graphs; each holds the weights again, in the order that its kernels want
+_AT_ONCE = 4  # images; each needs room for all its maps
 
 
 class GraphsBySize:
@@ -33,25 +35,45 @@ class GraphsBySize:
         make: Returns a graph, which is then fixed to the size, for images (B, H, W, C) uint8.
         hint: What shall be computed in: what `hint_of` returns. In `bf16` what is in
             `early_layers` still takes float32.
+        at_once: How many calls, from as many threads, are computed at the same time, each by its
+            share of the processor's threads; others wait.
     """
 
-    def __init__(self, make: "Callable[[Tensor], openvino.Model]", *, hint: str) -> None:
-        self._make, self._hint = make, hint
-        self._graphs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
-        self._lock = Lock()  # a graph has one set of buffers
+    def __init__(
+        self, make: "Callable[[Tensor], openvino.Model]", *, hint: str, at_once: int = 1
+    ) -> None:
+        self._make, self._hint, self.at_once = make, hint, at_once
+        # A request has one set of buffers, and computes one call at a time.
+        self._requests: OrderedDict[tuple[int, ...], SimpleQueue[Any]] = OrderedDict()
+        self._lock = Lock()
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the graph's output for stored images (B, H, W, C)."""
         images = images.cpu().contiguous()
+        requests = self._requests_for(images)
+        request = requests.get()
+        try:
+            return torch.from_numpy(request.infer([images.numpy()], share_inputs=True)[0])
+        finally:
+            requests.put(request)
+
+    def for_many(self) -> "GraphsBySize":
+        """Return the same network for more images a second, each of which takes longer."""
+        at_once = min(torch.get_num_threads(), _AT_ONCE)
+        return GraphsBySize(self._make, hint=self._hint, at_once=at_once)
+
+    def _requests_for(self, images: Tensor) -> "SimpleQueue[Any]":
+        shape = tuple(images.shape)
         with self._lock:
-            shape = tuple(images.shape)
-            if shape not in self._graphs:
-                self._graphs[shape] = self._compile(images)
-                if len(self._graphs) > _KEPT:
-                    self._graphs.popitem(last=False)
-            self._graphs.move_to_end(shape)
-            found = self._graphs[shape].infer([images.numpy()], share_inputs=True)
-            return torch.from_numpy(found[0])
+            if shape not in self._requests:
+                compiled, requests = self._compile(images), SimpleQueue()
+                for _ in range(self.at_once):
+                    requests.put(compiled.create_infer_request())
+                self._requests[shape] = requests
+                if len(self._requests) > _KEPT:
+                    self._requests.popitem(last=False)
+            self._requests.move_to_end(shape)
+            return self._requests[shape]
 
     def _compile(self, images: Tensor) -> Any:
         graph = self._make(images)
@@ -69,9 +91,10 @@ class GraphsBySize:
         settings = {
             "INFERENCE_PRECISION_HINT": self._hint,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "PERFORMANCE_HINT": "LATENCY",
+            "PERFORMANCE_HINT": "LATENCY" if self.at_once == 1 else "THROUGHPUT",
+            "NUM_STREAMS": self.at_once,
         }
-        return openvino_core().compile_model(graph, "CPU", settings).create_infer_request()
+        return openvino_core().compile_model(graph, "CPU", settings)
 
 
 def hint_of(precision: str) -> str:
