@@ -30,7 +30,7 @@ CASES: dict[str, tuple[int, tuple[int, int], tuple[int, int], int, dict[str, Any
     "the same, hardest quarter": (11, (360, 480), (90, 120), 8, {"hardest": 0.25}),
     "the same, bfloat16 under autocast": (11, (360, 480), (90, 120), 8, {"half": True}),
     "11 classes, 360x480 at full size, batch 8": (11, (360, 480), (360, 480), 8, {}),
-    "4 classes, 193x193 from 49x49, batch 8": (4, (193, 193), (49, 49), 8, {}),
+    "2 classes, 513x513 from 129x129, batch 8": (2, (513, 513), (129, 129), 8, {}),
 }
 # Of the small form.
 FEW = ("150 classes, 513x513 from 33x33, batch 8", "11 classes, 360x480 from 90x120, batch 8")

@@ -87,6 +87,13 @@ def test_what_the_library_cannot_compute_is_refused_with_the_reason(keywords, li
     assert "\n" not in str(caught.value)
 
 
+def test_a_stride_that_was_not_trained_is_refused_with_the_cure():
+    network = model(output_stride=8)
+    network.set_output_stride(16)
+    with pytest.raises(DataError, match=r"trained at output stride 8 .*set_output_stride\(8\)"):
+        to_peer(network, "torchvision")
+
+
 def test_an_unused_layer_that_conversion_drops_cannot_be_written():
     network = smp.DeepLabV3("efficientnet-b0", encoder_weights=None, classes=2)
     with pytest.raises(DataError, match=r"smp wants encoder\._bn1\.bias, which is not as it"):

@@ -12,6 +12,7 @@ from atrous.fast.aspp_cuda import fuse_aspp
 from atrous.fast.folding import can_fold, fold_norm, rest_of
 from atrous.fast.image_bias import with_image_bias
 from atrous.fast.optimized_model import OptimizedModel
+from atrous.fast.sub_maps import OnSubMaps, gains_on_sub_maps
 from atrous.fast.taps import TapsAsChannels, keeps_size, without_dead_taps
 from atrous.fast.trace import trace
 from atrous.models import SegmentationModel
@@ -68,6 +69,8 @@ def optimize(
     network.pyramid = with_image_bias(network.pyramid)  # pyright: ignore[reportAttributeAccessIssue]
     if is_bf16:
         _to_bf16(network, device)
+    if device.type == "cpu":
+        _replace(network, gains_on_sub_maps, OnSubMaps)
     fuse_aspp(network)
     network.to(memory_format=torch.channels_last)
     dtype = torch.bfloat16 if is_bf16 else torch.float32

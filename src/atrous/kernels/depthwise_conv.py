@@ -14,7 +14,8 @@ from atrous.kernels.polyphase import join_phases, split_phases
 
 Pair = tuple[int, int]
 
-_WIDE = 7  # padding from which oneDNN takes ten to thirty times as long
+WIDE = 7
+"""Cells of padding from which oneDNN takes ten to thirty times as long."""
 
 
 def depthwise_conv2d(
@@ -64,6 +65,10 @@ def depthwise_conv2d(
             input, weight, bias, stride=stride, padding=padding, dilation=dilation
         )
     with torch.autocast("cpu", enabled=False):
+        if not torch.is_grad_enabled():
+            bias = None if bias is None else bias.to(input.dtype)
+            weight = weight.to(input.dtype)
+            return _convolved(input, weight, bias, stride=stride, padding=padding, rates=dilation)
         found = _DepthwiseConv.apply(input, weight, stride, padding, dilation)
         return found if bias is None else found + bias.to(found.dtype)[:, None, None]
 
@@ -94,7 +99,7 @@ class _DepthwiseConv(torch.autograd.Function):
         ctx.save_for_backward(input, weight)
         ctx.stride, ctx.padding, ctx.dilation = stride, padding, dilation
         weight = weight.to(input.dtype)
-        return _convolved(input, weight, stride=stride, padding=padding, rates=dilation)
+        return _convolved(input, weight, None, stride=stride, padding=padding, rates=dilation)
 
     @staticmethod
     @once_differentiable
@@ -133,7 +138,7 @@ def _input_gradient(
         gradient = spread
     turned = weight.to(gradient.dtype).flip(2, 3)
     left = (reach[0] - padding[0], reach[1] - padding[1])
-    return _convolved(gradient, turned, stride=(1, 1), padding=left, rates=dilation)
+    return _convolved(gradient, turned, None, stride=(1, 1), padding=left, rates=dilation)
 
 
 def _reach(weight: Tensor, dilation: Pair) -> Pair:
@@ -141,15 +146,17 @@ def _reach(weight: Tensor, dilation: Pair) -> Pair:
     return (weight.shape[2] - 1) * dilation[0], (weight.shape[3] - 1) * dilation[1]
 
 
-def _convolved(x: Tensor, weight: Tensor, *, stride: Pair, padding: Pair, rates: Pair) -> Tensor:
+def _convolved(
+    x: Tensor, weight: Tensor, bias: Tensor | None, *, stride: Pair, padding: Pair, rates: Pair
+) -> Tensor:
     """Return the convolution, where it pays on the input's sub-maps, by a kernel without holes."""
     aligned = all(pad % rate == 0 for pad, rate in zip(padding, rates, strict=True))
-    if max(padding) < _WIDE or max(rates) == 1 or stride != (1, 1) or not aligned:
-        return F.conv2d(x, weight, None, stride, padding, rates, groups=len(weight))
+    if max(padding) < WIDE or max(rates) == 1 or stride != (1, 1) or not aligned:
+        return F.conv2d(x, weight, bias, stride, padding, rates, groups=len(weight))
     rows, columns = (
         cells + 2 * pad - far
         for cells, pad, far in zip(x.shape[2:], padding, _reach(weight, rates), strict=True)
     )
     inner = (padding[0] // rates[0], padding[1] // rates[1])
-    found = F.conv2d(split_phases(x, rates), weight, None, 1, inner, 1, groups=len(weight))
+    found = F.conv2d(split_phases(x, rates), weight, bias, 1, inner, 1, groups=len(weight))
     return join_phases(found, rates)[:, :, :rows, :columns]

@@ -40,6 +40,13 @@ def to_peer(model: SegmentationModel, library: str) -> dict[str, Tensor]:
     """
     if library not in LIBRARIES:
         raise UsageError(f"library {library!r} is unknown here; use {' or '.join(LIBRARIES)}")
+    trained = model.blueprint.trained_output_stride
+    if trained is not None:
+        raise DataError(
+            f"{library} would put the labels of this model beside their place, as it was trained "
+            f"at output stride {trained} and is at {model.output_stride} now; call "
+            f"set_output_stride({trained}) first, the weights are the same"
+        )
     names = _names(model.blueprint, library)
     state = model.state_dict()
     return {theirs: state[ours] for ours, theirs in names.items()}
