@@ -3,7 +3,7 @@
 Each picture is read and decoded, goes through the network, and becomes a full-size label map: one
 after the other; `listed` in one call with all of them; `written` also stores the masks, by
 `atrous.predict.batch`, which `atrous predict` calls. JPEG and PNG are timed apart; ratios are to
-the first way.
+the first way. In 8 bits it is a file of `atrous.export`, tuned on those pictures.
 
 `python -m benchmarks.pictures_per_second [FOLDER] [--rounds N]`: the pictures of FOLDER (such as
 those of CamVid, whatever their size) are brought to 480 x 360; else the examples of the project.
@@ -25,16 +25,24 @@ from PIL import Image
 
 from atrous.data.images import find_images, read_image
 from atrous.errors import AtrousError
+from atrous.export import export
 from atrous.kernels.label_map import label_map
 from atrous.predict import Segmenter
 from atrous.predict.batch import run_jobs
 from atrous.predict.outputs import plan_jobs
+from atrous.weights import load_model
 from benchmarks.interleaved import compare, publish
 
 _EXAMPLES = Path(__file__).parents[1] / "examples" / "photos"
 _SIZE = (480, 360)  # columns and rows
 _PICTURES, _WARM = 30, 3  # of a round, and before it
-_ENGINES = ("optimized", "openvino")
+_ENGINES = (
+    ("optimized", "fp32"),
+    ("optimized", "bf16"),
+    ("openvino", "fp32"),
+    ("openvino", "bf16"),
+    ("openvino", "int8"),
+)
 
 
 def _prepare(source: Path, folder: Path, suffix: str) -> list[Path]:
@@ -61,25 +69,34 @@ def _predict(segmenter: Segmenter, files: list[Path], out: Path) -> None:
         pass
 
 
+def _open(engine: str, precision: str, files: list[Path], scratch: Path) -> Segmenter:
+    if precision != "int8":
+        return Segmenter("camvid-lite0", engine=engine, precision=precision)
+    file = scratch / "int8.xml"
+    if not file.exists():
+        pictures = [read_image(one) for one in files]
+        words = {"to": engine, "outputs": "coarse_logits", "precision": precision}
+        export(load_model("camvid-lite0"), file, calibration=pictures, **words)
+    return Segmenter(file)
+
+
 def _ways(source: Path, scratch: Path) -> dict[str, Callable[[], object]]:
     ways: dict[str, Callable[[], object]] = {}
     for suffix in ("jpg", "png"):
         (scratch / suffix).mkdir()
         files = _prepare(source, scratch / suffix, suffix)
-        for engine in _ENGINES:
-            for precision in ("fp32", "bf16"):
-                name = f"{engine} {precision}, {suffix}"
-                try:
-                    segmenter = Segmenter("camvid-lite0", engine=engine, precision=precision)
-                except AtrousError as error:
-                    print(f"{name}: left out, {error}")
-                    continue
-                _segment(segmenter, files[:_WARM])
-                ways[name] = partial(_segment, segmenter, files)
-                ways[f"{name}, listed"] = partial(_segment_list, segmenter, files)
-                if precision == "bf16":
-                    out = scratch / f"out-{suffix}"
-                    ways[f"{name}, written"] = partial(_predict, segmenter, files, out)
+        for engine, precision in _ENGINES:
+            name = f"{engine} {precision}, {suffix}"
+            try:
+                segmenter = _open(engine, precision, files, scratch)
+            except AtrousError as error:
+                print(f"{name}: left out, {error}")
+                continue
+            _segment(segmenter, files[:_WARM])
+            ways[name] = partial(_segment, segmenter, files)
+            ways[f"{name}, listed"] = partial(_segment_list, segmenter, files)
+            out = scratch / f"out-{suffix}"
+            ways[f"{name}, written"] = partial(_predict, segmenter, files, out)
     return ways
 
 
