@@ -73,6 +73,25 @@ def test_only_what_is_wide_is_replaced():
     assert "GroupConvolution" in _kinds(grouped)
 
 
+@settings(max_examples=20, deadline=None)
+@given(height=sides, width=sides, rate=st.tuples(st.integers(1, 30), st.integers(1, 30)))
+def test_depthwise_kernels_of_which_only_the_centre_counts_are_factors(height, width, rate):
+    conv = nn.Conv2d(6, 6, 3, padding=rate, dilation=rate, groups=6)
+    x = torch.randn(2, 6, height, width)
+    graph = with_live_taps(_graph(conv, x))
+    is_factor = rate[0] >= height and rate[1] >= width
+    assert ("GroupConvolution" in _kinds(graph)) is not is_factor
+    np.testing.assert_allclose(
+        _result(graph, x.numpy()), conv(x).detach().numpy(), atol=1e-5, rtol=1e-5
+    )
+
+
+def test_grouped_kernels_that_mix_channels_are_left():
+    conv = nn.Conv2d(6, 6, 3, padding=9, dilation=9, groups=3)
+    graph = with_live_taps(_graph(conv, torch.zeros(1, 6, 5, 5)))
+    assert "GroupConvolution" in _kinds(graph)
+
+
 def test_weights_of_8_bits_stay_so():
     rng = np.random.default_rng(0)
     x = opset.parameter([1, 3, 10, 11], openvino.Type.f32, name="x")

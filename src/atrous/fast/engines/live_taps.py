@@ -37,7 +37,8 @@ def with_live_taps(graph: "openvino.Model") -> "openvino.Model":
     `rate` cells down reads the map without its first `rate` rows, and what it gives is padded to
     the map's size. Nothing is computed for what falls on padding: of a 3x3 at rate 24 on 33x33
     cells that is 73 % (arXiv:1706.05587, section 3.3). oneDNN's kernels for bfloat16 and 8 bits
-    compute it all, and the wider the padding the slower.
+    compute it all, and the wider the padding the slower. A depthwise one whose rate reaches beyond
+    the map on all sides is a factor for each channel, which the next layer's weights take in.
 
     Args:
         graph: With a fixed size.
@@ -45,6 +46,8 @@ def with_live_taps(graph: "openvino.Model") -> "openvino.Model":
     for node in graph.get_ordered_ops():
         if _is_wide(node):
             node.output(0).replace(_sum_of_taps(node).output(0))
+        elif _has_only_its_centre(node):
+            node.output(0).replace(_scaled(node).output(0))
     return graph
 
 
@@ -52,16 +55,35 @@ def _is_wide(node: "openvino.Node") -> bool:
     """Return whether a node is a wide atrous convolution that keeps its map's size."""
     if node.get_type_name() != "Convolution" or len(node.get_output_shape(0)) != 4:
         return False
+    kernel = list(node.input_value(1).get_shape())[2:]
+    return (
+        max(node.get_attributes()["dilations"]) >= _WIDE
+        and max(kernel) > 1
+        and _keeps_size(node, kernel)
+        and _is_stored(node.input_value(1))
+    )
+
+
+def _has_only_its_centre(node: "openvino.Node") -> bool:
+    """Return whether a node is a depthwise convolution of which but the centre meets padding."""
+    if node.get_type_name() != "GroupConvolution" or len(node.get_output_shape(0)) != 4:
+        return False
+    _, out, read, *kernel = node.input_value(1).get_shape()
+    return (
+        out == read == 1
+        and _keeps_size(node, kernel)
+        and _is_stored(node.input_value(1))
+        and len(_live_taps(node)) == 1
+    )
+
+
+def _keeps_size(node: "openvino.Node", kernel: list[int]) -> bool:
     made = node.get_attributes()
-    kernel = node.input_value(1).get_shape()[2:]
     kept = [rate * (taps // 2) for rate, taps in zip(made["dilations"], kernel, strict=True)]
     return (
-        max(made["dilations"]) >= _WIDE
-        and max(kernel) > 1
-        and all(taps % 2 for taps in kernel)
+        all(taps % 2 for taps in kernel)
         and list(made["strides"]) == [1, 1]
         and list(made["pads_begin"]) == list(made["pads_end"]) == kept
-        and _is_stored(node.input_value(1))
     )
 
 
@@ -89,10 +111,19 @@ def _sum_of_taps(conv: "openvino.Node") -> "openvino.Node":
     return total
 
 
+def _scaled(conv: "openvino.Node") -> "openvino.Node":
+    """Return what a depthwise convolution gives, (B, C, H, W), of which only the centre counts."""
+    from openvino import opset13
+
+    (tap,) = _live_taps(conv)
+    factors = opset13.reshape(_weights(conv.input_value(1), tap), [1, -1, 1, 1], False)
+    return opset13.multiply(conv.input_value(0), factors)
+
+
 def _live_taps(conv: "openvino.Node") -> list[_Tap]:
     """Return the taps of a kernel that meet its map."""
     _, _, height, width = conv.get_output_shape(0)
-    _, _, rows, columns = conv.input_value(1).get_shape()
+    rows, columns = list(conv.input_value(1).get_shape())[-2:]
     down, right = conv.get_attributes()["dilations"]
     taps = [
         _Tap(row, column, (row - rows // 2) * down, (column - columns // 2) * right)
@@ -114,7 +145,7 @@ def _cells(x: "openvino.Output", tap: _Tap) -> "openvino.Node | openvino.Output"
 
 
 def _weights(weights: "openvino.Output", tap: _Tap) -> "openvino.Node":
-    """Return the weights of a tap, (D, C, 1, 1), made of the stored numbers as all are."""
+    """Return the weights of a tap, (..., 1, 1), made of the stored numbers as all are."""
     from openvino import opset13
 
     node = weights.get_node()
@@ -127,9 +158,9 @@ def _weights(weights: "openvino.Output", tap: _Tap) -> "openvino.Node":
         case "Multiply":
             return opset13.multiply(*inputs)
     shape = list(weights.get_shape())
-    if len(shape) < 4 or shape[2:] == [1, 1]:  # a scale or shift of all taps
+    if len(shape) < 4 or shape[-2:] == [1, 1]:  # a scale or shift of all taps
         return node
-    values = node.get_data()[:, :, tap.row, tap.column, None, None]
+    values = node.get_data()[..., tap.row, tap.column, None, None]
     return opset13.constant(values, dtype=node.get_element_type())
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from atrous.devices import has_fast_bf16
 from atrous.errors import DataError
 from atrous.fast.engines.live_taps import with_live_taps
+from atrous.fast.engines.parts_apart import with_parts_apart
 from atrous.fast.openvino_core import openvino_core
 from atrous.fast.openvino_precision import early_layers, with_float32
 
@@ -80,7 +81,7 @@ class GraphsBySize:
         graph.reshape(list(images.shape))
         _check_fixed(graph)
         if self._hint == "bf16":
-            with_live_taps(graph)
+            with_parts_apart(with_live_taps(graph))
             if names := early_layers(graph):
                 # OpenVINO 2026.4 fails on some mixtures.
                 with suppress(RuntimeError):
