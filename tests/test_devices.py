@@ -51,7 +51,11 @@ def test_apples_gpu_is_refused_where_there_is_none(machine):
         pick_device("mps")
 
 
-def test_bfloat16_is_fast_with_a_matrix_unit_only(monkeypatch):
-    for unit in (True, False):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda unit=unit: {"amx_bf16": unit})
-        assert has_fast_bf16(torch.device("cpu")) is unit
+@pytest.mark.parametrize(
+    ("unit", "is_fast"),
+    [("amx_bf16", True), ("avx512_bf16", True), ("avx512_f", False), ("arm_bf16", False)],
+)
+def test_bfloat16_is_fast_where_the_processor_multiplies_it(monkeypatch, unit, is_fast):
+    units = {"amx_bf16": False, "avx512_bf16": False, unit: True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    assert has_fast_bf16(torch.device("cpu")) is is_fast

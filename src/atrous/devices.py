@@ -43,7 +43,7 @@ def has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        # Without a matrix unit bfloat16 is slower. torch 2.10 cannot tell, and keeps float32.
+        # Without instructions for it bfloat16 is slower. torch 2.10 cannot tell: float32 there.
         capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-        return bool(capabilities.get("amx_bf16"))
+        return any(capabilities.get(unit) for unit in ("amx_bf16", "avx512_bf16"))
     return False

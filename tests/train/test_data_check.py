@@ -103,3 +103,12 @@ def test_the_plan_is_that_of_the_network():
     assert (plan.output_stride, plan.crop_size, plan.kernel_size) == (8, (321, 321), 3)
     with pytest.raises(UsageError, match="deeplabv9"):
         plan_of(load_recipe("default", ["model.architecture=deeplabv9"]))
+
+
+@pytest.mark.parametrize("layout", ["folder", "camvid"])
+def test_a_split_that_is_learnt_from_and_measured_on_is_told_of(folder, layout):
+    source = folder if layout == "folder" else _camvid(folder)
+    said = []
+    check_data(_recipe(source, "data.train_split=train+val"), said.append)
+    (line,) = said
+    assert "1 warning: val is learnt from and measured on; its scores prove nothing" in line

@@ -164,3 +164,16 @@ def test_the_record_is_a_line_for_each_file(run):
     files = json.loads((run / RECORD).read_text())["files"]
     assert len(files) == 13
     assert files["masks/val/0.png"].endswith(tuple("0123456789abcdef"))
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_of_joined_splits_the_files_of_both_are_watched(tmp_path, data, split):
+    def joined():
+        return {"train+val": open_dataset(data, "train+val"), "val": open_dataset(data, "val")}
+
+    keep_record(tmp_path, str(data), joined())
+    (data / "images/test/0.png").unlink()
+    assert refuse_other_data(tmp_path, str(data), joined()) is None
+    (data / "masks" / split / "1.png").write_bytes((data / "masks/val/2.png").read_bytes())
+    with pytest.raises(DataError, match=f"masks/{split}/1.png: was altered"):
+        refuse_other_data(tmp_path, str(data), joined())

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from atrous.data.folder import FolderDataset, read_scheme
+from atrous.data.joined import JoinedSplits, split_names
 from atrous.data.labels import LabelScheme
 from atrous.data.layouts import hugging_face
 from atrous.data.layouts.names import FOLDER, HUGGING_FACE, LAYOUTS, check_name, recognize
@@ -58,7 +59,7 @@ def open_dataset(
             that can only be one of them is recognized, unless it holds a `dataset.yaml`;
             "folder=FOLDER" reads any folder as `FolderDataset` does. "hf=NAME" is a data set of
             the Hugging Face hub, "hf=FOLDER" one that was saved.
-        split: Name of the split; "train", "val" or "test" for shapes.
+        split: Name of the split; "train", "val" or "test" for shapes. "train+val" joins two.
         classes: What the mask values mean, as words "NAME", "NAME=VALUE" or
             "NAME=VALUE#RRGGBB", for a folder without `dataset.yaml`. Beside one, they and
             `ignore` take its place. Standard layouts but "hf" bring their own.
@@ -76,6 +77,9 @@ def open_dataset(
         >>> open_dataset("shapes", "val", size=(48, 64))[0].image.shape
         (48, 64, 3)
     """
+    if len(names := split_names(split)) > 1:
+        options = {"classes": classes, "ignore": ignore, "size": size}
+        return JoinedSplits({name: open_dataset(source, name, **options) for name in names})
     if str(source) == "shapes":
         if classes or ignore:
             raise UsageError("shapes brings its own classes; leave out classes and ignore")

@@ -34,7 +34,7 @@ class Segmenter:
         engine: What computes the network: `torch`, `optimized`, `compiled`, `onnxruntime`,
             `openvino`; or `auto`: `optimized`, and for sizes of which there are many pictures
             whatever is faster here.
-        precision: `fp32`; or `bf16`, which is faster on processors with matrix units for it, and
+        precision: `fp32`; or `bf16`, which is faster on processors with instructions for it, and
             gives some pixels between two classes the other one.
         output_stride: Image pixels per cell of the deepest map: 4, 8, 16 or 32; by default as the
             model was trained. Smaller is slower, and can be more exact. Of a model by its name or

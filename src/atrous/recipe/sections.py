@@ -75,7 +75,7 @@ class DataSection(Section):
     check: bool = True
     """Have the data doctor look at the data first, and not start where it finds errors."""
     train_split: str = "train"
-    """The split that is learnt from."""
+    """The split that is learnt from; `train+val` joins two."""
     val_split: str = "val"
     """The split that is scored, and by which the best weights are chosen."""
     size: tuple[PositiveInt, PositiveInt] | None = None

@@ -67,7 +67,7 @@ def _look_at_samples(recipe: Recipe) -> Report:
     try:
         splits = {
             split: open_dataset(data.source, split, classes=data.classes, ignore=data.ignore)
-            for split in dict.fromkeys((data.train_split, data.val_split))
+            for split in plan.splits
         }
     except AtrousError:
         splits = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from atrous.data import Dataset
+from atrous.data.joined import split_names
 from atrous.errors import AtrousError, DataError
 from atrous.files import write_json
 from atrous.train.run_directory import RECIPE
@@ -95,7 +96,8 @@ def _folder_of(source: str) -> Path | None:
 
 def _files(root: Path, splits: Iterable[str]) -> Iterator[str]:
     """Yield the files of the splits, or all where it cannot be told whose they are."""
-    parts = [root / kind / split for split in splits for kind in ("images", "masks")]
+    names = dict.fromkeys(name for split in splits for name in split_names(split))
+    parts = [root / kind / split for split in names for kind in ("images", "masks")]
     if all(part.is_dir() for part in parts):
         yield from (path.name for path in [root / "dataset.yaml"] if path.is_file())
     else:

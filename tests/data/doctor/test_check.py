@@ -192,6 +192,17 @@ def test_before_a_training_only_its_splits_are_judged(make_set, scheme):
     ]
 
 
+def test_joined_splits_are_judged_together(make_set, scheme):
+    root = make_set(values=(0, 0))
+    for mask in (root / "masks/val").iterdir():
+        Image.new("L", (10, 8), 1).save(mask)
+    shares = {}
+    for split in ("train", "val", "train+val"):
+        report = check_before_training(root, scheme=scheme, plan=Plan(train_split=split))
+        shares[split] = [line.share for line in report.classes]
+    assert shares == {"train": [1, 0, 0], "val": [0, 1, 0], "train+val": [0.5, 0.5, 0]}
+
+
 def test_before_a_training_a_large_split_is_sampled_and_says_so(make_set, scheme, monkeypatch):
     monkeypatch.setattr(doctor, "_MOST_PAIRS", 4)
     root = make_set(pairs=9)

@@ -3,7 +3,12 @@ import shutil
 from PIL import Image
 
 from atrous.data.doctor.meaning import Meaning
-from atrous.data.doctor.splits import class_counts, class_findings, overlap_findings
+from atrous.data.doctor.splits import (
+    class_counts,
+    class_findings,
+    overlap_findings,
+    seen_findings,
+)
 from atrous.data.labels import LabelScheme
 
 
@@ -48,3 +53,10 @@ def test_a_set_without_good_masks_is_left_to_others(make_set, survey_of, scheme)
     for path in (root / "masks").glob("*/*.png"):
         path.write_bytes(b"")
     assert class_findings(survey_of(root), Meaning(scheme)) == []
+
+
+def test_a_split_that_is_measured_on_should_not_be_learnt_from():
+    assert seen_findings("train", "val") == seen_findings("train+extra", "val") == []
+    for train, val in (("train+val", "val"), ("val", "val"), ("train", "val+train")):
+        (found,) = seen_findings(train, val)
+        assert (found.kind, found.severity) == ("val-is-learnt", "warning")

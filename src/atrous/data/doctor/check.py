@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from atrous.data.doctor.files import file_findings, size_findings
 from atrous.data.doctor.findings import Finding, number_of
 from atrous.data.doctor.frequencies import ClassShare, class_shares, rare_findings
@@ -17,9 +19,15 @@ from atrous.data.doctor.masks import lossy_findings, mask_findings
 from atrous.data.doctor.meaning import Meaning
 from atrous.data.doctor.proposal import propose_scheme, scheme_yaml
 from atrous.data.doctor.rates import Rate, rate_findings
-from atrous.data.doctor.splits import class_counts, class_findings, overlap_findings
+from atrous.data.doctor.splits import (
+    class_counts,
+    class_findings,
+    overlap_findings,
+    seen_findings,
+)
 from atrous.data.doctor.survey import Files, Size, Survey, list_files, num_files, read_files, spread
 from atrous.data.folder import read_scheme
+from atrous.data.joined import split_names
 from atrous.data.labels import LabelScheme
 from atrous.errors import DataError
 
@@ -32,7 +40,7 @@ class Plan(NamedTuple):
     """What a training will do with a data set, as far as the doctor can judge it.
 
     Attributes:
-        train_split: The split that is learnt from.
+        train_split: The split that is learnt from; train+val joins two.
         val_split: The split that is measured on.
         crop_size: (height, width) of a training crop; None for that of the first image.
         output_stride: Pixels per cell of the map that the pyramid reads.
@@ -46,6 +54,11 @@ class Plan(NamedTuple):
     output_stride: int = 16
     rates: tuple[Rate, ...] = ()
     kernel_size: int = 3
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits that are learnt from or measured on, each once."""
+        return list(dict.fromkeys([*split_names(self.train_split), *split_names(self.val_split)]))
 
 
 @dataclass(frozen=True)
@@ -124,11 +137,12 @@ def check_before_training(
     """
     root, plan = existing_folder(folder), plan or Plan()
     present = list_files(root)
-    wanted = dict.fromkeys((plan.train_split, plan.val_split))
-    splits = {name: present[name] for name in wanted if name in present}
+    splits = {name: present[name] for name in plan.splits if name in present}
     chosen = [path for files in splits.values() for path in spread(files, _MOST_PAIRS)]
     survey = read_files(root, splits, chosen=chosen)
-    lacking = [_no_such_split(name, present) for name in wanted if present and name not in present]
+    lacking = [
+        _no_such_split(name, present) for name in plan.splits if present and name not in present
+    ]
     return judge(survey, scheme=scheme, plan=plan, known=lacking)
 
 
@@ -163,6 +177,7 @@ def judge(
         known: Findings that were made before.
     """
     plan = plan or Plan()
+    learnt = [split for split in split_names(plan.train_split) if split in survey.splits]
     findings = [*(known or ()), *file_findings(survey)]
     proposal = None
     if scheme is None:
@@ -172,16 +187,15 @@ def judge(
     if scheme is not None:
         meaning = Meaning(scheme)
         findings += mask_findings(survey, meaning)
-        findings += (
-            [] if _is_sample(survey) else class_findings(survey, meaning, [plan.train_split])
-        )
-        if plan.train_split in survey.splits:
-            counts = class_counts(survey, meaning, plan.train_split)
-            classes = class_shares(scheme.names, counts)
+        findings += [] if _is_sample(survey) else class_findings(survey, meaning, learnt)
+        if learnt:
+            counts = [class_counts(survey, meaning, split) for split in learnt]
+            classes = class_shares(scheme.names, np.sum(counts, axis=0))
         findings += rare_findings(classes)
     else:
         findings += lossy_findings(survey)
-    findings += [*overlap_findings(survey), *_plan_findings(survey, plan), *_sampled(survey)]
+    findings += [*overlap_findings(survey), *seen_findings(plan.train_split, plan.val_split)]
+    findings += [*_plan_findings(survey, plan, learnt), *_sampled(survey)]
     findings.sort(key=lambda finding: _ORDER.index(finding.severity))
     pairs = {split: len(files.paired) for split, files in survey.splits.items()}
     return Report(survey.root, pairs, tuple(findings), tuple(classes), scheme, proposal)
@@ -206,11 +220,9 @@ def _scheme_of(survey: Survey) -> tuple[LabelScheme | None, LabelScheme | None, 
     return proposal, proposal, [Finding(kind, "error", what, cure)]
 
 
-def _plan_findings(survey: Survey, plan: Plan) -> list[Finding]:
-    if plan.train_split not in survey.splits:
-        return []
-    found = size_findings(survey, plan.train_split, plan.crop_size)
-    sizes = [image.size for image, _ in survey.pairs(plan.train_split) if not image.fault]
+def _plan_findings(survey: Survey, plan: Plan, learnt: list[str]) -> list[Finding]:
+    found = [one for split in learnt for one in size_findings(survey, split, plan.crop_size)]
+    sizes = [image.size for split in learnt for image, _ in survey.pairs(split) if not image.fault]
     crop = plan.crop_size or next(iter(sizes), None)
     if crop and plan.rates:
         found += rate_findings(

@@ -10,6 +10,7 @@ import numpy as np
 from atrous.data.doctor.check import Plan, Report
 from atrous.data.doctor.findings import Finding, Place, Severity, number_of
 from atrous.data.doctor.rates import rate_findings
+from atrous.data.doctor.splits import seen_findings
 from atrous.data.labels import IGNORE_INDEX
 from atrous.data.sample import Sample
 from atrous.errors import AtrousError
@@ -68,6 +69,7 @@ def check_samples(name: str, splits: Mapping[str, Samples], plan: Plan) -> Repor
             cure="scores prove nothing",
         ),
         *_found("all-ignored", "warning", empty, what="ignored from edge to edge", cure=""),
+        *seen_findings(plan.train_split, plan.val_split),
     ]
     crop = plan.crop_size or first
     if crop and plan.rates:

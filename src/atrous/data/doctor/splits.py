@@ -9,6 +9,7 @@ import numpy as np
 from atrous.data.doctor.findings import Finding, Place, below, number_of, set_aside
 from atrous.data.doctor.meaning import Meaning
 from atrous.data.doctor.survey import Survey
+from atrous.data.joined import split_names
 
 
 class _Copy(NamedTuple):
@@ -38,6 +39,16 @@ def overlap_findings(survey: Survey) -> list[Finding]:
         cure = "harmless if meant; else remove the copies"
         found.append(Finding.at("copies", "note", within, what=what, cure=cure))
     return found
+
+
+def seen_findings(train_split: str, val_split: str) -> list[Finding]:
+    """Return a warning where a split is learnt from and measured on: said, so it may be meant."""
+    seen = [split for split in split_names(val_split) if split in split_names(train_split)]
+    if not seen:
+        return []
+    what = f"{', '.join(seen)} is learnt from and measured on"
+    cure = "its scores prove nothing; measure the recipe with data.train_split=train first"
+    return [Finding("val-is-learnt", "warning", what, cure)]
 
 
 def _copies(survey: Survey) -> Iterator[_Copy]:
