@@ -57,6 +57,14 @@ def test_it_tells_the_facts_of_the_file(card):
     assert "deeplabv3plus on test_resnet, output stride 8, 3 classes; 1.2 MB." in text
 
 
+@pytest.mark.parametrize(("split", "is_learnt"), [("train", False), ("train+val", True)])
+def test_scores_of_what_was_learnt_are_not_for_comparing(card, split, is_learnt):
+    text = card({"train_split": split, "val_split": "val", "mean_iou": 0.9})
+    assert ("model-index" in header(text)) is not is_learnt
+    assert ("images it has learnt from" in text) is is_learnt
+    assert "- mean IoU: 90.00 %" in text.splitlines()
+
+
 def test_its_code_is_five_lines_that_load_the_model(card):
     text = card()
     code = text.split("```python\n")[1].split("```")[0]

@@ -86,8 +86,7 @@ class Models:
         for title in _TITLES:
             table.add_column(title, justify="right" if title in _TO_THE_RIGHT else "left")
         for entry in embedded:
-            facts = entry.facts.training
-            _add(table, entry, facts["mean_iou"], str(facts.get("dataset", "")))
+            _add(table, entry, *_score(entry))
         for entry in others:
             _add(table, entry, entry.mean_iou, entry.measured_on)
         console.print(table)
@@ -95,6 +94,18 @@ class Models:
             console.print(f"\n{entry.name} comes with atrous\n  licence  {entry.facts.license}")
         for entry in others:
             console.print(f"\n{_origin(entry)}", soft_wrap=True)
+
+
+def _score(entry: "Entry") -> tuple[float, str]:
+    """Return a model's mIoU, and of what: not of images it has learnt from."""
+    from atrous.recipe import load_recipe
+    from atrous.weights.model_card import scored_what_it_learnt
+
+    facts = entry.facts.training
+    if not scored_what_it_learnt(facts):
+        return facts["mean_iou"], str(facts.get("dataset", ""))
+    expected = load_recipe(facts["recipe"]).expected[0]
+    return expected.mean_iou / 100, f"{expected.data} {expected.split}, {expected.settings}"
 
 
 def _add(table: Table, entry: "Entry | Published", mean_iou: float, measured_on: str) -> None:

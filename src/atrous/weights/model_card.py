@@ -18,6 +18,7 @@ _METRICS = {  # by the facts of a training: the hub's type, and what it is calle
     "mean_class_accuracy": ("mean_accuracy", "mean class accuracy"),
     "frequency_weighted_iou": ("frequency_weighted_iou", "frequency-weighted IoU"),
 }
+_LEARNT = "The scores are of images it has learnt from: they say nothing of others."
 _MARKUP = re.compile(r"[\\|*_`\[\]]")
 
 
@@ -35,6 +36,8 @@ def model_card(facts: ModelFacts, source: str, *, megabytes: float) -> str:
     model = facts.model
     name = str(facts.training.get("name") or source.removesuffix(".safetensors").split("/")[-1])
     training = "\n".join(_listed(facts.training)) or "- The file does not say."
+    if scored_what_it_learnt(facts.training):
+        training += f"\n\n{_LEARNT}"
     return f"""---
 {_header(facts, name)}---
 
@@ -69,6 +72,17 @@ SHA-256 of the tensors: `{facts.sha256}`
 """
 
 
+def scored_what_it_learnt(training: Mapping[str, Any]) -> bool:
+    """Return whether the split of a training's scores is also one that it learnt from.
+
+    Example:
+        >>> scored_what_it_learnt({"train_split": "train+val", "val_split": "val"})
+        True
+    """
+    learnt, scored = (str(training.get(key, "")) for key in ("train_split", "val_split"))
+    return bool({*learnt.split("+")} & {*scored.split("+")} - {""})
+
+
 def _header(facts: ModelFacts, name: str) -> str:
     """Return the YAML between the dashes; the hub knows licences by their SPDX names."""
     license, training = facts.license.strip().lower(), facts.training
@@ -78,7 +92,8 @@ def _header(facts: ModelFacts, name: str) -> str:
     lines["tags"] = ["semantic-segmentation", "deeplab", facts.model.architecture]
     if _DATASET_ID.fullmatch(dataset := str(training.get("dataset", ""))):
         lines["datasets"] = [dataset]
-    if metrics := list(_metrics(training)):
+    metrics = [] if scored_what_it_learnt(training) else list(_metrics(training))
+    if metrics:
         result = {
             "task": {"type": "image-segmentation", "name": "Semantic segmentation"},
             "dataset": _dataset(dataset, str(training.get("val_split", "val"))),
