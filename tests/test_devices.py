@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from atrous.devices import has_fast_bf16, pick_device
+from atrous.devices import has_fast_bf16, has_matrix_unit, pick_device
 from atrous.errors import UsageError
 
 
@@ -59,3 +59,4 @@ def test_bfloat16_is_fast_where_the_processor_multiplies_it(monkeypatch, unit, i
     units = {"amx_bf16": False, "avx512_bf16": False, unit: True}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
     assert has_fast_bf16(torch.device("cpu")) is is_fast
+    assert has_matrix_unit() is (unit == "amx_bf16")

@@ -44,6 +44,14 @@ def has_fast_bf16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
         # Without instructions for it bfloat16 is slower. torch 2.10 cannot tell: float32 there.
-        capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-        return any(capabilities.get(unit) for unit in ("amx_bf16", "avx512_bf16"))
+        return has_matrix_unit() or _cpu_has("avx512_bf16")
     return False
+
+
+def has_matrix_unit() -> bool:
+    """Return whether the processor multiplies bfloat16 in tiles (AMX)."""
+    return _cpu_has("amx_bf16")
+
+
+def _cpu_has(unit: str) -> bool:
+    return bool(getattr(torch.cpu, "get_capabilities", dict)().get(unit))

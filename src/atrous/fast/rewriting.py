@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from atrous.devices import has_fast_bf16
+from atrous.devices import has_fast_bf16, has_matrix_unit
 from atrous.errors import UsageError
 from atrous.fast.aspp_cuda import fuse_aspp
 from atrous.fast.folding import can_fold, fold_norm, rest_of
@@ -18,7 +18,7 @@ from atrous.fast.trace import trace
 from atrous.models import SegmentationModel
 
 PRECISIONS = ("auto", "fp32", "bf16")
-_WIDE = 8  # cells; from this rate on oneDNN's bfloat16 convolution is slower than `TapsAsChannels`
+_WIDE = 8  # cells; from this rate on oneDNN's convolution in AMX is slower than `TapsAsChannels`
 _SIDE = 65  # pixels of the made-up image that shows what reads what
 
 
@@ -115,7 +115,7 @@ def _leave_out_dead_taps(network: SegmentationModel, size: tuple[int, int]) -> N
 
 def _to_bf16(network: SegmentationModel, device: torch.device) -> None:
     """Let everything but norms and classifiers compute in bfloat16."""
-    if device.type == "cpu":
+    if device.type == "cpu" and has_matrix_unit():
         _replace(network, _is_wide, TapsAsChannels)
     network.bfloat16()
     for module in network.modules():

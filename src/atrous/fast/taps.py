@@ -62,7 +62,7 @@ class TapsAsChannels(nn.Module):
     What a cell gives to its neighbours does not depend on where they are, so a 1x1 convolution
     gives it for all taps; each tap's share is then shifted to its place, in float32. Taps that
     fall on padding everywhere are left out. oneDNN's bfloat16 kernels for wide padding take up to
-    ten times as long.
+    ten times as long in AMX; those for AVX-512 take less.
 
     Args:
         conv: A dense convolution that keeps the size of its map.

@@ -73,6 +73,14 @@ def test_only_what_is_wide_is_replaced():
     assert "GroupConvolution" in _kinds(grouped)
 
 
+def test_wide_ones_are_left_where_that_is_asked_for():
+    conv = nn.Conv2d(3, 4, 3, padding=12, dilation=12)
+    x = torch.zeros(1, 3, 15, 16)
+    assert _kernels(with_live_taps(_graph(conv, x), wide=False)) == [(3, 3)]
+    depthwise = nn.Conv2d(3, 3, 3, padding=20, dilation=20, groups=3)
+    assert "GroupConvolution" not in _kinds(with_live_taps(_graph(depthwise, x), wide=False))
+
+
 @settings(max_examples=20, deadline=None)
 @given(height=sides, width=sides, rate=st.tuples(st.integers(1, 30), st.integers(1, 30)))
 def test_depthwise_kernels_of_which_only_the_centre_counts_are_factors(height, width, rate):

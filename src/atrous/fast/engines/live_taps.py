@@ -30,7 +30,7 @@ class _Tap(NamedTuple):
     right: int
 
 
-def with_live_taps(graph: "openvino.Model") -> "openvino.Model":
+def with_live_taps(graph: "openvino.Model", *, wide: bool = True) -> "openvino.Model":
     """Let the wide atrous convolutions of a graph, in place, leave out what meets no cell.
 
     Each becomes a sum of 1x1 convolutions, one for each tap that meets the map. A tap that points
@@ -42,9 +42,11 @@ def with_live_taps(graph: "openvino.Model") -> "openvino.Model":
 
     Args:
         graph: With a fixed size.
+        wide: Whether to take the wide ones apart, which pays with AMX: kernels for AVX-512 leave
+            padding out by themselves.
     """
     for node in graph.get_ordered_ops():
-        if _is_wide(node):
+        if wide and _is_wide(node):
             node.output(0).replace(_sum_of_taps(node).output(0))
         elif _has_only_its_centre(node):
             node.output(0).replace(_scaled(node).output(0))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from atrous.devices import has_fast_bf16
+from atrous.devices import has_fast_bf16, has_matrix_unit
 from atrous.errors import DataError
 from atrous.fast.engines.live_taps import with_live_taps
 from atrous.fast.engines.parts_apart import with_parts_apart
@@ -81,7 +81,7 @@ class GraphsBySize:
         graph.reshape(list(images.shape))
         _check_fixed(graph)
         if self._hint == "bf16":
-            with_parts_apart(with_live_taps(graph))
+            with_parts_apart(with_live_taps(graph, wide=has_matrix_unit()))
             if names := early_layers(graph):
                 # OpenVINO 2026.4 fails on some mixtures.
                 with suppress(RuntimeError):
