@@ -24,15 +24,21 @@ The scores of trained networks, with the commands that made them, are in
 
 def page() -> str:
     """Return the whole page."""
-    return "\n".join([_HEAD, *(section(path) for path in sorted(RESULTS.glob("*.json")))])
+    return "\n".join(
+        [
+            _HEAD,
+            *(section(path) for path in sorted(RESULTS.glob("*.json"), key=lambda path: path.stem)),
+        ]
+    )
 
 
 def section(path: Path) -> str:
-    """Return title, command, machine and table of one file."""
+    """Return title, command, machine and table of one file, NAME.json or NAME-MACHINE.json."""
     content = json.loads(path.read_text(encoding="utf-8"))
     title, machine, ways = content.pop("title"), content.pop("machine"), content.pop("ways")
-    command = content.pop("command", f"python -m benchmarks.{path.stem}")
-    lines = [f"## {title}", "", f"    {command}", ""]
+    name, _, kind = path.stem.partition("-")
+    command = content.pop("command", f"python -m benchmarks.{name}")
+    lines = [f"## {title}{f' ({kind})' * bool(kind)}", "", f"    {command}", ""]
     lines += [f"{_words({**machine, **content})}.", "", *_table(ways)]
     return "\n".join(lines) + "\n"
 

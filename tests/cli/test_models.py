@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from atrous.cli import main
 from atrous.models import create_model
+from atrous.recipe import load_recipe
 from atrous.weights import published, save_model, zoo
 
 
@@ -19,6 +22,20 @@ def test_the_models_are_listed_with_where_they_come_from(capsys):
     assert f"{100 * entry.facts.training['mean_iou']:.2f} %" in line
     assert "CamVid" in line
     assert entry.facts.license in origins[0]
+
+
+def test_a_score_of_what_was_learnt_is_not_listed(capsys, monkeypatch):
+    (entry,) = zoo.available()
+    learnt = entry.facts.training | {"train_split": "train+val", "mean_iou": 0.987654}
+    facts = entry.facts.model_copy(update={"training": learnt})
+    monkeypatch.setattr(zoo, "available", lambda: [replace(entry, facts=facts)])
+    assert main(["models"]) == 0
+    out = capsys.readouterr().out
+    line = next(line for line in out.splitlines() if line.startswith("camvid-lite0"))
+    expected = load_recipe("camvid-lite0").expected[0]
+    assert "98.77" not in out
+    assert f"{expected.mean_iou:.2f} %" in line
+    assert f"{expected.data} {expected.split}, {expected.settings}" in line
 
 
 @pytest.mark.parametrize("name", published.NAMES)
