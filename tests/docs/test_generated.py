@@ -1,6 +1,7 @@
 """Pages and figures that are made from the code are those that the code makes now."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 from types import ModuleType
@@ -64,6 +65,22 @@ def test_the_page_of_measurements_is_current():
     files = (ROOT / "benchmarks" / "results").glob("*.json")  # NAME.json, or NAME-MACHINE.json
     assert commands == sorted(path.stem.partition("-")[0] for path in files)
     assert all((ROOT / "benchmarks" / f"{name}.py").is_file() for name in commands)
+
+
+def test_the_readme_states_the_speeds_that_were_measured():
+    file = ROOT / "benchmarks" / "results" / "against_peers-avx512.json"
+    ways = json.loads(file.read_text(encoding="utf-8"))["ways"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| (torchvision|smp), .*\| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", readme, re.M
+    )
+    networks = list(dict.fromkeys(way.partition(":")[0] for way in ways))
+    assert len(rows) == len(networks)
+    for network, (library, *stated) in zip(networks, rows, strict=True):
+        times = {w: row["speedup"] for w, row in ways.items() if w.startswith(f"{network}:")}
+        best = max(speed for way, speed in times.items() if f": {library} " in way)
+        ours = [times[f"{network}: atrous openvino {precision}"] for precision in ("bf16", "int8")]
+        assert stated == [f"{speed:.1f}" for speed in (best, *ours)]
 
 
 def test_the_page_of_file_formats_names_what_is_written():
