@@ -1,10 +1,14 @@
+import re
 import shutil
+import statistics
 
 import pytest
 import torch
 
 from atrous.errors import DataError, UsageError
+from atrous.recipe import load_recipe
 from atrous.weights import load_model, published, save_model, zoo
+from atrous.weights.model_card import scored_what_it_learnt
 
 PROSE = """# {name}
 
@@ -133,9 +137,20 @@ def test_its_card_has_no_gap_and_states_its_own_figures():
     assert "}" not in card
     training = entry.facts.training
     assert f"{100 * training['mean_iou']:.2f} %" in card
-    assert 0.4 < training["mean_iou"] < 1
-    for name, iou in training["class_iou"].items():
-        assert f"| {name} | {100 * iou:.2f} |" in card
-    mean = sum(training["class_iou"].values()) / 11
-    assert mean == pytest.approx(training["mean_iou"], abs=1e-9)
+    assert training["best_step"] == training["steps"]  # as the card says
     assert entry.facts.sha256 in card
+
+
+def test_its_card_states_what_its_recipe_comes_to_on_images_not_learnt():
+    entry, card = zoo.find("camvid-lite0"), zoo.card("camvid-lite0")
+    assert scored_what_it_learnt(entry.facts.training)
+    stated = re.search(
+        r"mIoU ([\d.]+) ± ([\d.]+) % .*: ([\d.]+), ([\d.]+) and ([\d.]+) ", card, re.S
+    )
+    mean, deviation, *seeds = map(float, stated.groups())
+    assert mean == load_recipe("camvid-lite0").expected[0].mean_iou
+    assert mean == pytest.approx(statistics.mean(seeds), abs=0.01)
+    assert deviation == pytest.approx(statistics.stdev(seeds), abs=0.01)
+    rows = dict(re.findall(r"^\| (\w+) \| ([\d.]+) \|", card, re.M))
+    assert tuple(rows) == entry.facts.classes
+    assert statistics.mean(map(float, rows.values())) == pytest.approx(mean, abs=0.01)

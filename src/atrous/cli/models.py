@@ -13,6 +13,7 @@ from atrous.errors import UsageError
 from atrous.files import write_text
 
 if TYPE_CHECKING:
+    from atrous.recipe import Expected
     from atrous.weights.published import Published
     from atrous.weights.zoo import Entry
 
@@ -92,20 +93,28 @@ class Models:
         console.print(table)
         for entry in embedded:
             console.print(f"\n{entry.name} comes with atrous\n  licence  {entry.facts.license}")
+            if instead := _scored_instead(entry):
+                said = f"  mIoU     its recipe's, on images not learnt: {instead.settings}"
+                console.print(said, soft_wrap=True)
         for entry in others:
             console.print(f"\n{_origin(entry)}", soft_wrap=True)
 
 
 def _score(entry: "Entry") -> tuple[float, str]:
-    """Return a model's mIoU, and of what: not of images it has learnt from."""
+    """Return a model's mIoU, and of what."""
+    facts, instead = entry.facts.training, _scored_instead(entry)
+    if instead is None:
+        return facts["mean_iou"], str(facts.get("dataset", ""))
+    return instead.mean_iou / 100, f"{instead.data} {instead.split}"
+
+
+def _scored_instead(entry: "Entry") -> "Expected | None":
+    """Return the score of its recipe for a model whose own is of images it has learnt from."""
     from atrous.recipe import load_recipe
     from atrous.weights.model_card import scored_what_it_learnt
 
     facts = entry.facts.training
-    if not scored_what_it_learnt(facts):
-        return facts["mean_iou"], str(facts.get("dataset", ""))
-    expected = load_recipe(facts["recipe"]).expected[0]
-    return expected.mean_iou / 100, f"{expected.data} {expected.split}, {expected.settings}"
+    return load_recipe(facts["recipe"]).expected[0] if scored_what_it_learnt(facts) else None
 
 
 def _add(table: Table, entry: "Entry | Published", mean_iou: float, measured_on: str) -> None:
