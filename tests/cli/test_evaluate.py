@@ -7,7 +7,7 @@ from PIL import Image
 from atrous.cli import main
 from atrous.data import open_dataset, read_image
 from atrous.evaluate import evaluate
-from atrous.weights import load_model
+from atrous.weights import load_model, save_model
 
 
 def run(dataset, *words, model, out):
@@ -35,6 +35,23 @@ def test_table_json_and_picture(dataset, model_file, tmp_path, capsys):
     assert any(line.split()[:1] == ["road"] for line in lines)
     assert f"mIoU                    {100 * expected.scores.mean_iou:.2f} %" in lines
     assert lines[-1] == f"wrote {out}/evaluation.json and {out}/confusion-matrix.png"
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "learnt"),
+    [("streets", "train+val", True), ("streets", "train", False), ("lanes", "val", False)],
+)
+def test_a_score_on_what_was_learnt_is_told(
+    name, split, learnt, dataset, model_file, tmp_path, capsys
+):
+    model = str(tmp_path / "learnt.safetensors")
+    save_model(load_model(model_file), model, training={"dataset": name, "train_split": split})
+    assert run(dataset, model=model, out=tmp_path / "scores") == 0
+    warning = (
+        f"warning: {model} has learnt from {split} of {name}: this score says nothing of other "
+        "images\n"
+    )
+    assert capsys.readouterr().err == warning * learnt
 
 
 def test_another_output_stride(dataset, model_file, tmp_path):

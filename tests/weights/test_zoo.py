@@ -15,8 +15,6 @@ PROSE = """# {name}
 {summary}; {megabytes} MB. Classes: {classes}.
 mIoU {mean_iou}, weighted {frequency_weighted_iou}, accuracy {pixel_accuracy}; {minutes} minutes.
 
-{class_iou}
-
 {license} {sha256} {steps}
 """
 TRAINING = {
@@ -26,7 +24,6 @@ TRAINING = {
     "frequency_weighted_iou": None,
     "minutes": 42.3,
     "steps": 1200,
-    "class_iou": {"sky": 0.9, "road": None, "tree": 1 / 3},
 }
 
 
@@ -53,6 +50,13 @@ def test_a_model_is_loaded_by_its_name_and_from_its_file(embedded, model):
     file = embedded / "small.safetensors"
     for source in ("small", file, str(file)):
         assert torch.equal(load_model(source)(image), model(image))
+
+
+def test_facts_are_those_of_a_file_or_of_what_comes_with_atrous(embedded):
+    by_name = zoo.facts_of("small")
+    assert by_name.training["steps"] == 1200
+    assert zoo.facts_of(embedded / "small.safetensors") == by_name
+    assert zoo.facts_of(published.NAMES[0]) is None
 
 
 def test_a_file_needs_no_suffix(embedded, model, monkeypatch):
@@ -105,7 +109,6 @@ def test_a_card_tells_the_figures_of_its_file(embedded, model):
         f"{(embedded / 'small.safetensors').stat().st_size / 1e6:.1f} MB. "
         "Classes: sky, road, tree.\n"
         "mIoU 61.23 %, weighted n/a, accuracy 91.23 %; 42.3 minutes.\n\n"
-        "| class | IoU % |\n|---|---:|\n| sky | 90.00 |\n| road | n/a |\n| tree | 33.33 |\n\n"
         f"Free. {facts.sha256} 1200\n"
     )
 

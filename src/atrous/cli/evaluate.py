@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
-from atrous.cli.console import plain, progress, results
+from atrous.cli.console import plain, progress, results, warn
 from atrous.cli.options import (
     Classes,
     Data,
@@ -61,8 +61,24 @@ class Evaluate:
         console = results()
         console.print(f"{plain(dataset.name)}, {self.split}: {evaluation.images} images\n")
         console.print(score_table(evaluation))
+        if learnt := self._learnt(dataset.name):
+            warn(
+                f"{self.model} has learnt from {learnt} of {dataset.name}: this score says nothing "
+                "of other images"
+            )
         written = self._write(evaluation, output_stride=model.blueprint.output_stride)
         console.print(f"\nwrote {' and '.join(map(plain, written))}", soft_wrap=True)
+
+    def _learnt(self, dataset: str) -> str:
+        """Return the splits that the model learnt from, if the one to score is among them."""
+        from atrous.fast.engines.exported import is_exported
+        from atrous.weights.model_card import scored_what_it_learnt
+        from atrous.weights.zoo import facts_of
+
+        facts = None if is_exported(self.model) else facts_of(self.model)
+        training = facts.training if facts else {}
+        is_learnt = scored_what_it_learnt({**training, "val_split": self.split})
+        return training["train_split"] if training.get("dataset") == dataset and is_learnt else ""
 
     def _write(self, evaluation: "Evaluation", *, output_stride: int) -> tuple[Path, Path]:
         """Write the scores and the picture; return their paths."""

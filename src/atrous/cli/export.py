@@ -100,9 +100,7 @@ def _spread(length: int) -> list[int]:
 
 def _license(model: str) -> str:
     """Return what a model file, or one that comes with atrous, says of its licence."""
-    from atrous.weights import zoo
-    from atrous.weights.model_file import read_facts
+    from atrous.weights.zoo import facts_of
 
-    if Path(model).is_file():
-        return read_facts(model).license
-    return next((entry.facts.license for entry in zoo.available() if entry.name == model), "")
+    facts = facts_of(model)
+    return facts.license if facts else ""

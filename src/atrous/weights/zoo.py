@@ -62,6 +62,25 @@ def find(name: str) -> Entry:
     return entries[name]
 
 
+def facts_of(source: str | Path) -> ModelFacts | None:
+    """Return what a model file, or a model that comes with atrous, says of itself.
+
+    Args:
+        source: A model file, or a name; of models that would have to be downloaded nothing is
+            known here, and None comes back.
+
+    Raises:
+        DataError: The file is no model file.
+
+    Example:
+        >>> facts_of("camvid-lite0").training["train_split"]
+        'train+val'
+    """
+    if Path(source).is_file():
+        return read_facts(source)
+    return next((entry.facts for entry in available() if entry.name == str(source)), None)
+
+
 def load_model(source: str | Path) -> SegmentationModel:
     """Return a model in eval mode, by its name or from its file.
 
@@ -111,26 +130,17 @@ def card(name: str) -> str:
     entry = find(name)
     facts = entry.facts
     prose = entry.file.with_suffix(".md").read_text(encoding="utf-8")
-    per_class = "\n".join(
-        f"| {label} | {_percent(iou)} |"
-        for label, iou in facts.training.get("class_iou", {}).items()
-    )
     fields = {
         "classes": ", ".join(facts.classes),
         "summary": entry.summary,
         "megabytes": f"{entry.bytes / 1e6:.1f}",
         "license": facts.license,
         "sha256": facts.sha256,
-        "class_iou": f"| class | IoU % |\n|---|---:|\n{per_class}",
-        **{key: _shown(key, value) for key, value in facts.training.items() if key != "class_iou"},
+        **{key: _shown(key, value) for key, value in facts.training.items()},
     }
     for key, value in fields.items():
         prose = prose.replace(f"{{{key}}}", value)
     return prose
-
-
-def _percent(value: float | None) -> str:
-    return "n/a" if value is None else f"{100 * value:.2f}"
 
 
 def _shown(key: str, value: object) -> str:
@@ -138,4 +148,4 @@ def _shown(key: str, value: object) -> str:
         return "n/a"
     if not isinstance(value, float):
         return str(value)
-    return f"{_percent(value)} %" if key.endswith(("iou", "accuracy")) else str(round(value, 4))
+    return f"{100 * value:.2f} %" if key.endswith(("iou", "accuracy")) else str(round(value, 4))
